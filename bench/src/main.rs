@@ -1,0 +1,2 @@
+//! revenant-bench.
+fn main() {}
