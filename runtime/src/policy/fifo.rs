@@ -1,0 +1,41 @@
+//! One queue for all CPUs; a task runs until it blocks or is done.
+
+use crate::enclave::Enclave;
+use crate::policy::{Policy, RunQueue};
+use crate::task::Task;
+use crate::transaction::{Batch, Transaction};
+
+/// Central first-in first-out: the paper's simplest global policy.
+///
+/// Short tasks behind a long one wait for all of it. It is the yardstick for run-to-completion
+/// thread pools, and the right choice when all tasks are alike.
+#[derive(Debug, Default)]
+pub struct Fifo {
+    queue: RunQueue,
+}
+
+impl Policy for Fifo {
+    fn name(&self) -> &'static str {
+        "fifo"
+    }
+
+    fn attach(&mut self, enclave: &Enclave) {
+        self.queue.attach(enclave);
+    }
+
+    fn task_new(&mut self, _now_ns: u64, task: &Task) {
+        self.queue.push_back(task.id);
+    }
+
+    fn schedule(&mut self, _now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
+        for cpu in enclave.idle().iter() {
+            let Some(task) = self.queue.pop_front(enclave) else { break };
+            batch.push(Transaction::new(task.id, task.seq, cpu));
+        }
+        None
+    }
+
+    fn commit_failed(&mut self, _now_ns: u64, task: &Task, _transaction: &Transaction) {
+        self.queue.push_front(task.id);
+    }
+}
