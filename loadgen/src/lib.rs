@@ -1,1 +1,37 @@
-//! Open-loop load.
+//! Open-loop load: what is sent when, what work it does, and what became of it.
+//!
+//! # Life of a load
+//!
+//! [`Arrivals`] gives the intended times, a [`Mix`] of classes gives each request its class and its
+//! [`ServiceTime`], and both together are written down as a [`Plan`] *before* the run, so that every
+//! system under comparison replays the very same requests. The sender sends each at its intended
+//! time and never waits for replies; a request that is late is sent late, and says so. A worker
+//! does the planned amount of work: [`Calibration`] turns nanoseconds into iterations of a loop,
+//! [`Store`] does real lookups and scans. What comes back is a [`Sample`] a request, and a
+//! [`Record`] makes histograms of them, per class, from the **intended** time.
+//!
+//! # Why this way
+//!
+//! - *Latency from the intended time*: a sender that waits for a slow system forgives it exactly
+//!   when it is slow (coordinated omission).
+//! - *Iterations, not deadlines*: work that spins until a time on the clock goes on "working" while
+//!   it is preempted, and so makes every scheduler look perfect.
+//! - *Raw and clean*: on shared hardware a CPU is sometimes taken away from the whole process. The
+//!   clean percentiles leave out the requests that overlap such a stall; the raw ones stay beside
+//!   them, and so does the share left out.
+//!
+//! Everything is pure and seeded but for `stopwatch`, which the two calibrations use.
+
+mod arrivals;
+mod duration;
+mod mix;
+mod plan;
+mod preset;
+mod service;
+
+pub use arrivals::{Arrivals, ArrivalsError, Times};
+pub use duration::{DurationError, parse_duration_ns};
+pub use mix::{CLASSES_MAX, Class, Mix, MixError};
+pub use plan::{Plan, PlanError, PlanSpec, Planned, REQUESTS_MAX, Requests};
+pub use preset::{PRESETS, Preset, UnknownPreset, Work};
+pub use service::{ServiceTime, ServiceTimeError};
