@@ -24,14 +24,19 @@
 
 mod arrivals;
 mod duration;
+mod kv;
 mod mix;
 mod plan;
 mod preset;
 mod service;
+mod stopwatch;
+mod work;
 
 pub use arrivals::{Arrivals, ArrivalsError, Times};
 pub use duration::{DurationError, parse_duration_ns};
+pub use kv::{KV_KEYS, SCAN_TARGET_NS, Store, StoreCost};
 pub use mix::{CLASSES_MAX, Class, Mix, MixError};
 pub use plan::{Plan, PlanError, PlanSpec, Planned, REQUESTS_MAX, Requests};
 pub use preset::{PRESETS, Preset, UnknownPreset, Work};
 pub use service::{ServiceTime, ServiceTimeError};
+pub use work::{Calibration, CalibrationError};
