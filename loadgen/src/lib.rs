@@ -24,19 +24,27 @@
 
 mod arrivals;
 mod duration;
+mod interval;
 mod kv;
 mod mix;
 mod plan;
 mod preset;
+mod record;
+mod sample;
 mod service;
 mod stopwatch;
+mod window;
 mod work;
 
 pub use arrivals::{Arrivals, ArrivalsError, Times};
 pub use duration::{DurationError, parse_duration_ns};
+pub use interval::Interval;
 pub use kv::{KV_KEYS, SCAN_TARGET_NS, Store, StoreCost};
 pub use mix::{CLASSES_MAX, Class, Mix, MixError};
 pub use plan::{Plan, PlanError, PlanSpec, Planned, REQUESTS_MAX, Requests};
 pub use preset::{PRESETS, Preset, UnknownPreset, Work};
+pub use record::{ClassRecord, LATENCY_MAX_NS, Phase, Record};
+pub use sample::{Sample, UNFINISHED_NS};
 pub use service::{ServiceTime, ServiceTimeError};
+pub use window::{Window, Windows};
 pub use work::{Calibration, CalibrationError};
