@@ -124,6 +124,12 @@ impl ClassRecord {
         self.latency_ns.len()
     }
 
+    /// Length of the phase recorded.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.phase.seconds()
+    }
+
     /// Requests a second that were meant to be sent.
     #[must_use]
     pub fn offered_rps(&self) -> f64 {
