@@ -11,9 +11,12 @@
 //! Everything here but [`machine::Machine::read`] is a pure function of a document: a report can be
 //! made again from its JSON at any time, on any machine.
 
+pub mod comparison;
 pub mod document;
 pub mod machine;
+pub mod quantity;
 pub mod row;
+pub mod table;
 
 #[cfg(test)]
 mod fixture;
