@@ -12,7 +12,9 @@
 //! made again from its JSON at any time, on any machine.
 
 pub mod comparison;
+pub mod curve;
 pub mod document;
+pub mod html;
 pub mod machine;
 pub mod quantity;
 pub mod row;
