@@ -12,6 +12,8 @@
 //! 5. Without transactions nothing starts, but nothing is lost either: a task waits as long as its
 //!    agent lives.
 
+pub mod sim;
+
 use crate::hint::Hints;
 use crate::message::Message;
 use crate::status::Status;

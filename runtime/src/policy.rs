@@ -1,16 +1,46 @@
 //! Policies: who runs next. Pure: time is an argument, randomness comes from a seed given at
 //! construction, and nothing is read or written but the policy itself.
 
+mod batch_tier;
 mod fifo;
+mod fifo_percpu;
+mod kind;
+mod quantum;
 mod run_queue;
+mod shinjuku;
+mod two_queue;
 
+pub use batch_tier::BatchTier;
 pub use fifo::Fifo;
-pub use run_queue::RunQueue;
+pub use fifo_percpu::FifoPerCpu;
+pub use kind::{AnyPolicy, PolicyKind, PolicyOptionError, PolicyOptions, UnknownPolicy};
+pub use run_queue::{RunQueue, RunQueues};
+pub use shinjuku::Shinjuku;
+pub use two_queue::{Demotion, TwoQueue, TwoQueueOptions};
 
 use crate::enclave::Enclave;
 use crate::message::{Message, MessageKind};
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
+
+/// What a policy did, by reason. Decisions count when they are made, also those that came too late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyCounters {
+    /// Tasks declared long.
+    pub demoted: u64,
+    /// Tasks that were not preempted because too many started ones wait.
+    pub demotions_refused: u64,
+    /// Running tasks replaced by one that had just arrived.
+    pub preempted_on_arrival: u64,
+    /// Running tasks replaced because their quantum was over.
+    pub preempted_quantum: u64,
+    /// Running batch tasks replaced by a latency-critical one.
+    pub preempted_batch: u64,
+    /// Slices given to demoted tasks ahead of fresh ones, for their minimum share.
+    pub shares_granted: u64,
+    /// The attained service beyond which a task counts as long, now; `None` if the policy has none.
+    pub demotion_threshold_ns: Option<u64>,
+}
 
 /// Decides which task runs on which CPU.
 ///
@@ -70,6 +100,11 @@ pub trait Policy {
 
     /// A transaction failed, and its task is still queued.
     fn commit_failed(&mut self, now_ns: u64, task: &Task, transaction: &Transaction);
+
+    /// What the policy did so far.
+    fn counters(&self) -> PolicyCounters {
+        PolicyCounters::default()
+    }
 }
 
 /// Hands a message that was taken in to the callback it belongs to. `task` is its record after the

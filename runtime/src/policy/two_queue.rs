@@ -1,0 +1,322 @@
+//! Two queues: tasks that may be short first, tasks known to be long in the time they leave.
+
+use std::ops::ControlFlow;
+
+use super::quantum::Quantum;
+use crate::cpu::CpuId;
+use crate::enclave::Enclave;
+use crate::policy::{BatchTier, Policy, PolicyCounters};
+use crate::task::{Task, TaskId};
+use crate::transaction::{Batch, Transaction};
+
+mod options;
+mod share;
+mod threshold;
+mod waiting;
+
+pub use options::{Demotion, TwoQueueOptions};
+use share::Share;
+use threshold::Threshold;
+use waiting::{Level, Place, Waiting};
+
+/// The default policy. It needs to know nothing about a task beforehand.
+///
+/// - A *fresh* task has run for less than the demotion threshold D. Fresh tasks run first, in the
+///   order they came, and never leave their CPU to one another.
+/// - A task that ran for D is *demoted*: it runs on as long as no fresh task wants its CPU, and
+///   loses it at once when one does. Of the demoted, those that ran least go first; equals take
+///   turns.
+/// - D follows the work: it stands in the gap between short and long tasks.
+/// - Demoted tasks receive a minimum share, and at most so many of them wait.
+#[derive(Debug)]
+pub struct TwoQueue {
+    options: TwoQueueOptions,
+    waiting: Waiting,
+    threshold: Threshold,
+    share: Share,
+    turns: Quantum,
+    batch_tier: BatchTier,
+    /// By place in the task table.
+    records: Vec<Record>,
+    /// Too many started tasks wait for another to be preempted.
+    is_full: bool,
+    /// No running task can be preempted by a fresh one before this.
+    preemptible_ns: u64,
+    counters: PolicyCounters,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Record {
+    /// Whom this record is about; a new generation starts a new one.
+    demoted: Option<TaskId>,
+    /// Attained service when the present stint began.
+    stint_from_ns: u64,
+}
+
+impl TwoQueue {
+    /// A policy with these options. [`PolicyOptions::validate`](crate::policy::PolicyOptions) says
+    /// which make sense.
+    pub fn new(options: TwoQueueOptions) -> Self {
+        let (min_ns, max_ns) = match options.demotion {
+            Demotion::FixedNs(ns) => (ns, ns),
+            Demotion::Adaptive { min_ns, max_ns } => (min_ns, max_ns),
+        };
+        Self {
+            options,
+            waiting: Waiting::default(),
+            threshold: Threshold::new(min_ns, max_ns),
+            share: Share::default(),
+            turns: Quantum::new(options.demoted_quantum_ns),
+            batch_tier: BatchTier::default(),
+            records: Vec::new(),
+            is_full: false,
+            preemptible_ns: 0,
+            counters: PolicyCounters::default(),
+        }
+    }
+
+    fn level(&self, attained_ns: u64) -> Level {
+        Level::of(attained_ns, self.turns.length_ns())
+    }
+
+    /// Queues a task that has run before. Below D it is not demoted for having lost its CPU: it goes
+    /// on as soon as it can.
+    fn queue_started(&mut self, now_ns: u64, task: &Task, place: Place) {
+        if task.runtime_ns < self.threshold.ns() {
+            return self.waiting.push_fresh_first(task.id);
+        }
+        self.share.advance(now_ns, self.waiting.demoted_len() > 0);
+        self.waiting.push_demoted(self.level(task.runtime_ns), task.id, place);
+        let record = &mut self.records[task.id.index as usize];
+        if record.demoted != Some(task.id) {
+            record.demoted = Some(task.id);
+            self.counters.demoted += 1;
+        }
+    }
+
+    fn fill_idle(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) {
+        for cpu in enclave.idle().iter() {
+            let granted = self.grant(now_ns, cpu, enclave);
+            let Some(task) = granted.or_else(|| self.waiting.pop(enclave)) else { return };
+            batch.push(Transaction::new(task.id, task.seq, cpu));
+        }
+    }
+
+    /// A demoted task that goes ahead of the fresh ones, because its kind is owed a slice.
+    fn grant<'e>(&mut self, now_ns: u64, cpu: CpuId, enclave: &'e Enclave) -> Option<&'e Task> {
+        if !self.share.owes_slice(|| self.demoted_running_ns(now_ns, enclave)) {
+            return None;
+        }
+        let task = self.waiting.pop_demoted(enclave)?;
+        self.share.grant(now_ns, cpu, task.id);
+        self.counters.shares_granted += 1;
+        Some(task)
+    }
+
+    fn demoted_running_ns(&self, now_ns: u64, enclave: &Enclave) -> u64 {
+        let demoted = enclave.running().filter(|(_, task)| self.is_demoted(task, now_ns, enclave));
+        demoted.map(|(_, task)| enclave.stint_ns(task, now_ns)).sum()
+    }
+
+    fn is_demoted(&self, task: &Task, now_ns: u64, enclave: &Enclave) -> bool {
+        !BatchTier::owns(task) && enclave.attained_ns(task, now_ns) >= self.threshold.ns()
+    }
+
+    /// Lets fresh tasks take CPUs from batch and demoted ones. Returns when that may next be
+    /// possible, if some still wait.
+    fn preempt(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
+        let mut evicted = 0;
+        while let Some(task) = self.waiting.fresh(enclave) {
+            if now_ns < self.preemptible_ns {
+                return Some(self.preemptible_ns).filter(|ns| *ns < u64::MAX);
+            }
+            let Some((cpu, victim)) = self.victim(now_ns, enclave, batch) else { continue };
+            let is_batch = BatchTier::owns(victim);
+            if !is_batch && self.is_refused(evicted) {
+                return None;
+            }
+            self.waiting.remove(task.id);
+            batch.push(Transaction::new(task.id, task.seq, cpu));
+            evicted += usize::from(!is_batch);
+            self.counters.preempted_batch += u64::from(is_batch);
+            self.counters.preempted_on_arrival += u64::from(!is_batch);
+        }
+        None
+    }
+
+    /// Whether one more started task must not join those that wait, `evicted` of which have not
+    /// been heard of yet.
+    fn is_refused(&mut self, evicted: usize) -> bool {
+        let was_full = self.is_full;
+        self.is_full = self.waiting.demoted_len() + evicted >= self.options.demoted_max;
+        self.counters.demotions_refused += u64::from(self.is_full && !was_full);
+        self.is_full
+    }
+
+    /// A batch task, else the demoted one that ran longest. If there is neither, notes when there
+    /// may be.
+    fn victim<'e>(
+        &mut self,
+        now_ns: u64,
+        enclave: &'e Enclave,
+        batch: &Batch,
+    ) -> Option<(CpuId, &'e Task)> {
+        let mut longest: Option<(u64, CpuId, &Task)> = None;
+        let mut next_ns = u64::MAX;
+        for (cpu, task) in enclave.running().filter(|(cpu, _)| !batch.names(*cpu)) {
+            if BatchTier::owns(task) {
+                return Some((cpu, task));
+            }
+            let attained_ns = enclave.attained_ns(task, now_ns);
+            let demoted_ns = now_ns + self.threshold.ns().saturating_sub(attained_ns);
+            let from_ns = demoted_ns.max(self.share.granted_until_ns(cpu, task.id));
+            if from_ns > now_ns {
+                next_ns = next_ns.min(from_ns);
+            } else if longest.is_none_or(|(most_ns, ..)| attained_ns > most_ns) {
+                longest = Some((attained_ns, cpu, task));
+            }
+        }
+        if longest.is_none() {
+            self.preemptible_ns = next_ns;
+        }
+        longest.map(|(_, cpu, task)| (cpu, task))
+    }
+
+    /// Lets demoted tasks take turns. Returns when the next turn ends, if some still wait.
+    fn take_turns(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
+        self.waiting.demoted(enclave)?;
+        let mut turns = self.turns;
+        let threshold_ns = self.threshold.ns();
+        let subject = |_: CpuId, task: &Task| {
+            !BatchTier::owns(task) && enclave.attained_ns(task, now_ns) >= threshold_ns
+        };
+        let next_ns = turns.sweep(now_ns, enclave, subject, |cpu, running| {
+            let Some((level, next)) = self.waiting.demoted(enclave) else {
+                return ControlFlow::Break(());
+            };
+            let level_running = self.level(enclave.attained_ns(running, now_ns));
+            if level.goes_ahead_of(level_running) && !batch.names(cpu) {
+                self.waiting.remove(next.id);
+                batch.push(Transaction::new(next.id, next.seq, cpu));
+                self.counters.preempted_quantum += 1;
+            }
+            ControlFlow::Continue(())
+        });
+        self.turns = turns;
+        self.waiting.demoted(enclave).map(|_| next_ns)
+    }
+
+    /// Accounts for the stint that just ended.
+    fn end_stint(&mut self, task: &Task) {
+        let record = &mut self.records[task.id.index as usize];
+        let stint_ns = task.runtime_ns.saturating_sub(record.stint_from_ns);
+        if record.stint_from_ns >= self.threshold.ns() {
+            self.share.received(stint_ns);
+        }
+        record.stint_from_ns = task.runtime_ns;
+        self.share.end_stint(task);
+    }
+}
+
+impl Default for TwoQueue {
+    fn default() -> Self {
+        Self::new(TwoQueueOptions::default())
+    }
+}
+
+impl Policy for TwoQueue {
+    fn name(&self) -> &'static str {
+        "two-queue"
+    }
+
+    fn attach(&mut self, enclave: &Enclave) {
+        self.waiting.attach(enclave);
+        self.batch_tier.attach(enclave);
+        self.records.clear();
+        self.records.resize(enclave.tasks_max(), Record::default());
+        self.share.attach(self.options.demoted_share, enclave);
+        self.preemptible_ns = 0;
+        self.turns.recheck();
+    }
+
+    fn task_new(&mut self, now_ns: u64, task: &Task) {
+        if self.batch_tier.accept(task) {
+            return;
+        }
+        if task.runtime_ns < self.threshold.ns() {
+            return self.waiting.push_fresh(task.id);
+        }
+        self.queue_started(now_ns, task, Place::Last);
+    }
+
+    fn task_preempted(&mut self, now_ns: u64, task: &Task) {
+        let started_ns = self.records[task.id.index as usize].stint_from_ns;
+        let had_turn = task.runtime_ns.saturating_sub(started_ns) >= self.turns.length_ns();
+        self.end_stint(task);
+        if !self.batch_tier.accept(task) {
+            let place = if had_turn { Place::Last } else { Place::First };
+            self.queue_started(now_ns, task, place);
+        }
+    }
+
+    fn task_yield(&mut self, now_ns: u64, task: &Task) {
+        self.end_stint(task);
+        self.task_new(now_ns, task);
+    }
+
+    fn task_latch_failed(&mut self, now_ns: u64, task: &Task) {
+        if !self.batch_tier.accept_failed(task) {
+            self.queue_started(now_ns, task, Place::First);
+        }
+    }
+
+    fn task_blocked(&mut self, _now_ns: u64, task: &Task) {
+        self.end_stint(task);
+    }
+
+    fn task_on_cpu(&mut self, now_ns: u64, task: &Task) {
+        self.records[task.id.index as usize].stint_from_ns = task.runtime_ns;
+        let left_ns = match BatchTier::owns(task) {
+            true => 0,
+            false => self.threshold.ns().saturating_sub(task.runtime_ns),
+        };
+        self.preemptible_ns = self.preemptible_ns.min(now_ns + left_ns);
+    }
+
+    fn task_dead(&mut self, _now_ns: u64, task: &Task) {
+        self.end_stint(task);
+        self.waiting.remove(task.id);
+        if task.runtime_ns > 0 && !BatchTier::owns(task) && self.threshold.count(task.runtime_ns) {
+            // A lower threshold makes tasks preemptible earlier than was thought.
+            self.preemptible_ns = 0;
+        }
+    }
+
+    fn schedule(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
+        if self.waiting.is_empty() {
+            return self.batch_tier.schedule(now_ns, enclave, batch);
+        }
+        self.share.advance(now_ns, self.waiting.demoted_len() > 0);
+        self.fill_idle(now_ns, enclave, batch);
+        let preempt_ns = self.preempt(now_ns, enclave, batch);
+        let turn_ns = match self.waiting.fresh(enclave) {
+            None => self.take_turns(now_ns, enclave, batch),
+            Some(_) => None,
+        };
+        let batch_ns = self.batch_tier.schedule(now_ns, enclave, batch);
+        [preempt_ns, turn_ns, batch_ns].into_iter().flatten().min()
+    }
+
+    fn commit_failed(&mut self, now_ns: u64, task: &Task, _transaction: &Transaction) {
+        // Whoever was to be replaced still runs, and may be replaced still.
+        self.preemptible_ns = 0;
+        self.turns.recheck();
+        if !self.batch_tier.accept_failed(task) {
+            self.queue_started(now_ns, task, Place::First);
+        }
+    }
+
+    fn counters(&self) -> PolicyCounters {
+        PolicyCounters { demotion_threshold_ns: Some(self.threshold.ns()), ..self.counters }
+    }
+}
