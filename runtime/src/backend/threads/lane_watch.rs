@@ -20,6 +20,11 @@ use crate::transaction::SLICE_INFINITE_NS;
 /// look; doubling it delays code that never looks.
 const GRACE_NS: u64 = 2_000;
 
+/// After so many signals in a row the grace is saved, but for every so manieth time, which would
+/// notice safepoints that came back. A tick takes three in a row at most.
+const DEAF_AFTER: u32 = 4;
+const DEAF_PROBE: u32 = 32;
+
 /// The same where the task seems blocked: its CPU's sentinel takes over, and a signal would only
 /// break its system call off.
 const GRACE_BLOCKED_NS: u64 = 50_000;
@@ -67,11 +72,10 @@ impl SwitchTimes {
     }
 }
 
-/// A request to make way that has not been obeyed yet.
+/// A worker was asked to make way, and has not yet.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     owner: Owner,
-    at_ns: u64,
     signalled_ns: Option<u64>,
 }
 
@@ -86,7 +90,10 @@ struct Slice {
 pub(super) struct LaneWatch {
     pub(super) posted_epoch: u32,
     pub(super) times: SwitchTimes,
+    posted_ns: u64,
     asked: Option<Asked>,
+    /// Preemptions in a row that took a signal: work that has no safepoints is not waited for.
+    deaf: u32,
     slice: Slice,
     beat: Beat,
     beat_ns: u64,
@@ -131,14 +138,11 @@ impl LaneWatch {
         slice_ns: u64,
     ) {
         let lane = &shared.lanes[index];
-        let owner = lane.ownership.read();
         self.slice = Slice { length_ns: slice_ns, ends_ns: None };
+        self.posted_ns = now_ns;
         self.posted_epoch = lane.mailbox.post(self.posted_epoch, command);
         sentinel::rouse(lane);
-        self.asked = (owner.phase == Phase::InTask).then(|| {
-            shared.worker(owner.worker).ask_at(owner.epoch);
-            Asked { owner, at_ns: now_ns, signalled_ns: None }
-        });
+        self.insist(shared, lane.ownership.read(), now_ns);
     }
 
     /// A task began to run here.
@@ -147,10 +151,16 @@ impl LaneWatch {
         slice.ends_ns = (slice.length_ns != SLICE_INFINITE_NS)
             .then(|| message.time_ns.saturating_add(slice.length_ns));
         if let Some(asked) = self.asked.take() {
-            let took_ns = message.time_ns.saturating_sub(asked.at_ns);
+            let took_ns = message.time_ns.saturating_sub(self.posted_ns);
             match asked.signalled_ns {
-                None => self.times.by_safepoint.saturating_record(took_ns),
-                Some(_) => self.times.by_signal.saturating_record(took_ns),
+                None => {
+                    self.deaf = 0;
+                    self.times.by_safepoint.saturating_record(took_ns);
+                }
+                Some(_) => {
+                    self.deaf = self.deaf.saturating_add(1);
+                    self.times.by_signal.saturating_record(took_ns);
+                }
             }
         }
     }
@@ -164,27 +174,42 @@ impl LaneWatch {
         self.watch_sentinel(shared, lane, owner, now_ns)
     }
 
-    /// Sends a signal where a request to make way went unheard.
+    /// Asks whoever runs a task while a command waits to make way: by its safepoint flag, then by
+    /// signals.
+    ///
+    /// The command may have been posted when the owner was still about to enter the task, so this
+    /// looks at what is, not at what was when it was posted.
     fn insist(&mut self, shared: &Shared, owner: Owner, now_ns: u64) {
-        let Some(asked) = &mut self.asked else { return };
-        if owner != asked.owner {
+        if owner.phase != Phase::InTask || owner.epoch == self.posted_epoch || self.is_stopped {
             return;
         }
-        let grace_ns = match self.blocked_epoch {
+        let worker = shared.worker(owner.worker);
+        let signalled_ns = match self.asked {
+            Some(asked) if asked.owner == owner => asked.signalled_ns,
+            _ => {
+                worker.ask_at(owner.epoch);
+                self.asked = Some(Asked { owner, signalled_ns: None });
+                None
+            }
+        };
+        let (waited_ns, patience_ns, counter) = match signalled_ns {
+            None => (now_ns - self.posted_ns, self.grace_ns(owner), &shared.counters.signals_sent),
+            Some(last_ns) => (now_ns - last_ns, RESEND_NS, &shared.counters.signals_resent),
+        };
+        if waited_ns >= patience_ns {
+            count(counter);
+            self.asked = Some(Asked { owner, signalled_ns: Some(now_ns) });
+            signal::send(worker.tid.load(Ordering::Relaxed));
+        }
+    }
+
+    /// How long a safepoint has.
+    fn grace_ns(&self, owner: Owner) -> u64 {
+        let is_deaf = self.deaf >= DEAF_AFTER && !self.deaf.is_multiple_of(DEAF_PROBE);
+        match self.blocked_epoch {
             Some(epoch) if epoch == owner.epoch => GRACE_BLOCKED_NS,
+            _ if is_deaf => 0,
             _ => GRACE_NS,
-        };
-        let is_due = match asked.signalled_ns {
-            None => now_ns.saturating_sub(asked.at_ns) >= grace_ns,
-            Some(last_ns) => now_ns.saturating_sub(last_ns) >= RESEND_NS,
-        };
-        if is_due {
-            count(match asked.signalled_ns {
-                None => &shared.counters.signals_sent,
-                Some(_) => &shared.counters.signals_resent,
-            });
-            asked.signalled_ns = Some(now_ns);
-            signal::send(shared.worker(owner.worker).tid.load(Ordering::Relaxed));
         }
     }
 
