@@ -99,10 +99,7 @@ impl PolicyOptions {
     /// The first that does not.
     pub fn validate(&self) -> Result<(), PolicyOptionError> {
         let two_queue = &self.two_queue;
-        let (min_ns, max_ns) = match two_queue.demotion {
-            Demotion::FixedNs(ns) => (ns, ns),
-            Demotion::Adaptive { min_ns, max_ns } => (min_ns, max_ns),
-        };
+        let (min_ns, max_ns) = two_queue.demotion.bounds_ns();
         let checks = [
             (self.quantum_ns > 0, "quantum_ns", "must not be zero"),
             (min_ns > 0, "two_queue.demotion", "must not be zero"),

@@ -10,11 +10,13 @@ use crate::task::{Task, TaskId};
 use crate::transaction::{Batch, Transaction};
 
 mod options;
+mod record;
 mod share;
 mod threshold;
 mod waiting;
 
 pub use options::{Demotion, TwoQueueOptions};
+use record::Record;
 use share::Share;
 use threshold::Threshold;
 use waiting::{Level, Place, Waiting};
@@ -24,8 +26,8 @@ use waiting::{Level, Place, Waiting};
 /// - A *fresh* task has run for less than the demotion threshold D. Fresh tasks run first, in the
 ///   order they came, and never leave their CPU to one another.
 /// - A task that ran for D is *demoted*: it runs on as long as no fresh task wants its CPU, and
-///   loses it at once when one does. Of the demoted, those that ran least go first; equals take
-///   turns.
+///   loses it at once when one does. Of the demoted, those that just passed D go first, for
+///   they may still be short; equals take turns.
 /// - D follows the work: it stands in the gap between short and long tasks.
 /// - Demoted tasks receive a minimum share, and at most so many of them wait.
 #[derive(Debug)]
@@ -45,22 +47,11 @@ pub struct TwoQueue {
     counters: PolicyCounters,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Record {
-    /// Whom this record is about; a new generation starts a new one.
-    demoted: Option<TaskId>,
-    /// Attained service when the present stint began.
-    stint_from_ns: u64,
-}
-
 impl TwoQueue {
     /// A policy with these options. [`PolicyOptions::validate`](crate::policy::PolicyOptions) says
     /// which make sense.
     pub fn new(options: TwoQueueOptions) -> Self {
-        let (min_ns, max_ns) = match options.demotion {
-            Demotion::FixedNs(ns) => (ns, ns),
-            Demotion::Adaptive { min_ns, max_ns } => (min_ns, max_ns),
-        };
+        let (min_ns, max_ns) = options.demotion.bounds_ns();
         Self {
             options,
             waiting: Waiting::default(),
@@ -75,10 +66,6 @@ impl TwoQueue {
         }
     }
 
-    fn level(&self, attained_ns: u64) -> Level {
-        Level::of(attained_ns, self.turns.length_ns())
-    }
-
     /// Queues a task that has run before. Below D it is not demoted for having lost its CPU: it goes
     /// on as soon as it can.
     fn queue_started(&mut self, now_ns: u64, task: &Task, place: Place) {
@@ -86,19 +73,22 @@ impl TwoQueue {
             return self.waiting.push_fresh_first(task.id);
         }
         self.share.advance(now_ns, self.waiting.demoted_len() > 0);
-        self.waiting.push_demoted(self.level(task.runtime_ns), task.id, place);
+        let level = Level::of(task.runtime_ns, self.threshold.ns());
+        self.waiting.push_demoted(level, task.id, place);
         let record = &mut self.records[task.id.index as usize];
-        if record.demoted != Some(task.id) {
-            record.demoted = Some(task.id);
-            self.counters.demoted += 1;
+        self.counters.demoted += u64::from(record.demote(task));
+        if place == Place::Last {
+            record.begin_turn(task);
         }
     }
 
-    fn fill_idle(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) {
-        for cpu in enclave.idle().iter() {
+    /// Places tasks on idle CPUs, and on those of batch tasks.
+    fn fill(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) {
+        for cpu in self.batch_tier.cpus_for_critical(enclave) {
             let granted = self.grant(now_ns, cpu, enclave);
             let Some(task) = granted.or_else(|| self.waiting.pop(enclave)) else { return };
             batch.push(Transaction::new(task.id, task.seq, cpu));
+            self.counters.preempted_batch += u64::from(!enclave.idle().contains(cpu));
         }
     }
 
@@ -122,24 +112,22 @@ impl TwoQueue {
         !BatchTier::owns(task) && enclave.attained_ns(task, now_ns) >= self.threshold.ns()
     }
 
-    /// Lets fresh tasks take CPUs from batch and demoted ones. Returns when that may next be
-    /// possible, if some still wait.
+    /// Lets fresh tasks take CPUs from demoted ones. Returns when that may next be possible, if some
+    /// still wait.
     fn preempt(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
         let mut evicted = 0;
         while let Some(task) = self.waiting.fresh(enclave) {
             if now_ns < self.preemptible_ns {
                 return Some(self.preemptible_ns).filter(|ns| *ns < u64::MAX);
             }
-            let Some((cpu, victim)) = self.victim(now_ns, enclave, batch) else { continue };
-            let is_batch = BatchTier::owns(victim);
-            if !is_batch && self.is_refused(evicted) {
+            let Some(cpu) = self.victim(now_ns, enclave, batch) else { continue };
+            if self.is_refused(evicted) {
                 return None;
             }
             self.waiting.remove(task.id);
             batch.push(Transaction::new(task.id, task.seq, cpu));
-            evicted += usize::from(!is_batch);
-            self.counters.preempted_batch += u64::from(is_batch);
-            self.counters.preempted_on_arrival += u64::from(!is_batch);
+            evicted += 1;
+            self.counters.preempted_on_arrival += 1;
         }
         None
     }
@@ -153,57 +141,49 @@ impl TwoQueue {
         self.is_full
     }
 
-    /// A batch task, else the demoted one that ran longest. If there is neither, notes when there
-    /// may be.
-    fn victim<'e>(
-        &mut self,
-        now_ns: u64,
-        enclave: &'e Enclave,
-        batch: &Batch,
-    ) -> Option<(CpuId, &'e Task)> {
-        let mut longest: Option<(u64, CpuId, &Task)> = None;
+    /// Where the demoted task runs that has run longest. If there is none, notes when there may be.
+    fn victim(&mut self, now_ns: u64, enclave: &Enclave, batch: &Batch) -> Option<CpuId> {
+        let mut longest: Option<(u64, CpuId)> = None;
         let mut next_ns = u64::MAX;
         for (cpu, task) in enclave.running().filter(|(cpu, _)| !batch.names(*cpu)) {
-            if BatchTier::owns(task) {
-                return Some((cpu, task));
-            }
             let attained_ns = enclave.attained_ns(task, now_ns);
             let demoted_ns = now_ns + self.threshold.ns().saturating_sub(attained_ns);
             let from_ns = demoted_ns.max(self.share.granted_until_ns(cpu, task.id));
             if from_ns > now_ns {
                 next_ns = next_ns.min(from_ns);
-            } else if longest.is_none_or(|(most_ns, ..)| attained_ns > most_ns) {
-                longest = Some((attained_ns, cpu, task));
+            } else if longest.is_none_or(|(most_ns, _)| attained_ns > most_ns) {
+                longest = Some((attained_ns, cpu));
             }
         }
         if longest.is_none() {
             self.preemptible_ns = next_ns;
         }
-        longest.map(|(_, cpu, task)| (cpu, task))
+        longest.map(|(_, cpu)| cpu)
     }
 
     /// Lets demoted tasks take turns. Returns when the next turn ends, if some still wait.
     fn take_turns(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
-        self.waiting.demoted(enclave)?;
-        let mut turns = self.turns;
+        let Self { waiting, records, turns, counters, .. } = self;
         let threshold_ns = self.threshold.ns();
-        let subject = |_: CpuId, task: &Task| {
-            !BatchTier::owns(task) && enclave.attained_ns(task, now_ns) >= threshold_ns
+        waiting.demoted(enclave)?;
+        let used_ns = |task: &Task| {
+            let is_demoted = enclave.attained_ns(task, now_ns) >= threshold_ns;
+            let record = &records[task.id.index as usize];
+            (is_demoted && !BatchTier::owns(task)).then(|| record.used_ns(task))
         };
-        let next_ns = turns.sweep(now_ns, enclave, subject, |cpu, running| {
-            let Some((level, next)) = self.waiting.demoted(enclave) else {
+        let next_ns = turns.sweep(now_ns, enclave, used_ns, |cpu, running| {
+            let Some((level, next)) = waiting.demoted(enclave) else {
                 return ControlFlow::Break(());
             };
-            let level_running = self.level(enclave.attained_ns(running, now_ns));
-            if level.goes_ahead_of(level_running) && !batch.names(cpu) {
-                self.waiting.remove(next.id);
+            let attained_ns = enclave.attained_ns(running, now_ns);
+            if level <= Level::of(attained_ns, threshold_ns) && !batch.names(cpu) {
+                waiting.remove(next.id);
                 batch.push(Transaction::new(next.id, next.seq, cpu));
-                self.counters.preempted_quantum += 1;
+                counters.preempted_quantum += 1;
             }
             ControlFlow::Continue(())
         });
-        self.turns = turns;
-        self.waiting.demoted(enclave).map(|_| next_ns)
+        waiting.demoted(enclave).map(|_| next_ns)
     }
 
     /// Accounts for the stint that just ended.
@@ -250,8 +230,8 @@ impl Policy for TwoQueue {
     }
 
     fn task_preempted(&mut self, now_ns: u64, task: &Task) {
-        let started_ns = self.records[task.id.index as usize].stint_from_ns;
-        let had_turn = task.runtime_ns.saturating_sub(started_ns) >= self.turns.length_ns();
+        let used_ns = self.records[task.id.index as usize].used_ns(task);
+        let had_turn = used_ns >= self.turns.length_ns();
         self.end_stint(task);
         if !self.batch_tier.accept(task) {
             let place = if had_turn { Place::Last } else { Place::First };
@@ -275,11 +255,10 @@ impl Policy for TwoQueue {
     }
 
     fn task_on_cpu(&mut self, now_ns: u64, task: &Task) {
-        self.records[task.id.index as usize].stint_from_ns = task.runtime_ns;
-        let left_ns = match BatchTier::owns(task) {
-            true => 0,
-            false => self.threshold.ns().saturating_sub(task.runtime_ns),
-        };
+        let record = &mut self.records[task.id.index as usize];
+        record.stint_from_ns = task.runtime_ns;
+        self.turns.resume(now_ns, self.turns.length_ns().saturating_sub(record.used_ns(task)));
+        let left_ns = self.threshold.ns().saturating_sub(task.runtime_ns);
         self.preemptible_ns = self.preemptible_ns.min(now_ns + left_ns);
     }
 
@@ -297,7 +276,7 @@ impl Policy for TwoQueue {
             return self.batch_tier.schedule(now_ns, enclave, batch);
         }
         self.share.advance(now_ns, self.waiting.demoted_len() > 0);
-        self.fill_idle(now_ns, enclave, batch);
+        self.fill(now_ns, enclave, batch);
         let preempt_ns = self.preempt(now_ns, enclave, batch);
         let turn_ns = match self.waiting.fresh(enclave) {
             None => self.take_turns(now_ns, enclave, batch),
