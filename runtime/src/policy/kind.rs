@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::enclave::Enclave;
 use crate::message::Message;
 use crate::policy::{
-    Demotion, Fifo, FifoPerCpu, Policy, PolicyCounters, Shinjuku, TwoQueue, TwoQueueOptions,
+    Fifo, FifoPerCpu, Policy, PolicyCounters, Shinjuku, TwoQueue, TwoQueueOptions,
 };
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
@@ -196,6 +196,7 @@ impl Policy for AnyPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Demotion;
 
     #[test]
     fn names_are_read_back_and_built() {

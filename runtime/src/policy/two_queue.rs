@@ -6,7 +6,7 @@ use super::quantum::Quantum;
 use crate::cpu::CpuId;
 use crate::enclave::Enclave;
 use crate::policy::{BatchTier, Policy, PolicyCounters};
-use crate::task::{Task, TaskId};
+use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
 
 mod options;
