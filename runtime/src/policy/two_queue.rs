@@ -104,12 +104,9 @@ impl TwoQueue {
     }
 
     fn demoted_running_ns(&self, now_ns: u64, enclave: &Enclave) -> u64 {
-        let demoted = enclave.running().filter(|(_, task)| self.is_demoted(task, now_ns, enclave));
-        demoted.map(|(_, task)| enclave.stint_ns(task, now_ns)).sum()
-    }
-
-    fn is_demoted(&self, task: &Task, now_ns: u64, enclave: &Enclave) -> bool {
-        !BatchTier::owns(task) && enclave.attained_ns(task, now_ns) >= self.threshold.ns()
+        let critical = enclave.running().map(|(_, task)| task).filter(|t| !BatchTier::owns(t));
+        let demoted = critical.filter(|t| enclave.attained_ns(t, now_ns) >= self.threshold.ns());
+        demoted.map(|task| enclave.stint_ns(task, now_ns)).sum()
     }
 
     /// Lets fresh tasks take CPUs from demoted ones. Returns when that may next be possible, if some
@@ -135,10 +132,10 @@ impl TwoQueue {
     /// Whether one more started task must not join those that wait, `evicted` of which have not
     /// been heard of yet.
     fn is_refused(&mut self, evicted: usize) -> bool {
-        let was_full = self.is_full;
-        self.is_full = self.waiting.demoted_len() + evicted >= self.options.demoted_max;
-        self.counters.demotions_refused += u64::from(self.is_full && !was_full);
-        self.is_full
+        let is_full = self.waiting.demoted_len() + evicted >= self.options.demoted_max;
+        self.counters.demotions_refused += u64::from(is_full && !self.is_full);
+        self.is_full = is_full;
+        is_full
     }
 
     /// Where the demoted task runs that has run longest. If there is none, notes when there may be.
@@ -187,14 +184,17 @@ impl TwoQueue {
     }
 
     /// Accounts for the stint that just ended.
-    fn end_stint(&mut self, task: &Task) {
+    fn end_stint(&mut self, now_ns: u64, task: &Task) {
+        self.share.advance(now_ns, self.waiting.demoted_len() > 0);
         let record = &mut self.records[task.id.index as usize];
         let stint_ns = task.runtime_ns.saturating_sub(record.stint_from_ns);
         if record.stint_from_ns >= self.threshold.ns() {
             self.share.received(stint_ns);
         }
         record.stint_from_ns = task.runtime_ns;
-        self.share.end_stint(task);
+        if let Some(cpu) = task.cpu {
+            self.share.end_grant(cpu, task.id);
+        }
     }
 }
 
@@ -232,7 +232,7 @@ impl Policy for TwoQueue {
     fn task_preempted(&mut self, now_ns: u64, task: &Task) {
         let used_ns = self.records[task.id.index as usize].used_ns(task);
         let had_turn = used_ns >= self.turns.length_ns();
-        self.end_stint(task);
+        self.end_stint(now_ns, task);
         if !self.batch_tier.accept(task) {
             let place = if had_turn { Place::Last } else { Place::First };
             self.queue_started(now_ns, task, place);
@@ -240,7 +240,7 @@ impl Policy for TwoQueue {
     }
 
     fn task_yield(&mut self, now_ns: u64, task: &Task) {
-        self.end_stint(task);
+        self.end_stint(now_ns, task);
         self.task_new(now_ns, task);
     }
 
@@ -250,8 +250,8 @@ impl Policy for TwoQueue {
         }
     }
 
-    fn task_blocked(&mut self, _now_ns: u64, task: &Task) {
-        self.end_stint(task);
+    fn task_blocked(&mut self, now_ns: u64, task: &Task) {
+        self.end_stint(now_ns, task);
     }
 
     fn task_on_cpu(&mut self, now_ns: u64, task: &Task) {
@@ -262,8 +262,8 @@ impl Policy for TwoQueue {
         self.preemptible_ns = self.preemptible_ns.min(now_ns + left_ns);
     }
 
-    fn task_dead(&mut self, _now_ns: u64, task: &Task) {
-        self.end_stint(task);
+    fn task_dead(&mut self, now_ns: u64, task: &Task) {
+        self.end_stint(now_ns, task);
         self.waiting.remove(task.id);
         if task.runtime_ns > 0 && !BatchTier::owns(task) && self.threshold.count(task.runtime_ns) {
             // A lower threshold makes tasks preemptible earlier than was thought.
@@ -286,7 +286,8 @@ impl Policy for TwoQueue {
         [preempt_ns, turn_ns, batch_ns].into_iter().flatten().min()
     }
 
-    fn commit_failed(&mut self, now_ns: u64, task: &Task, _transaction: &Transaction) {
+    fn commit_failed(&mut self, now_ns: u64, task: &Task, transaction: &Transaction) {
+        self.share.end_grant(transaction.cpu, task.id);
         // Whoever was to be replaced still runs, and may be replaced still.
         self.preemptible_ns = 0;
         self.turns.recheck();
