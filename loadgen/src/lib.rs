@@ -1,1 +1,50 @@
-//! Open-loop load.
+//! Open-loop load: what is sent when, what work it does, and what became of it.
+//!
+//! # Life of a load
+//!
+//! [`Arrivals`] gives the intended times, a [`Mix`] of classes gives each request its class and its
+//! [`ServiceTime`], and both together are written down as a [`Plan`] *before* the run, so that every
+//! system under comparison replays the very same requests. The sender sends each at its intended
+//! time and never waits for replies; a request that is late is sent late, and says so. A worker
+//! does the planned amount of work: [`Calibration`] turns nanoseconds into iterations of a loop,
+//! [`Store`] does real lookups and scans. What comes back is a [`Sample`] a request, and a
+//! [`Record`] makes histograms of them, per class, from the **intended** time.
+//!
+//! # Why this way
+//!
+//! - *Latency from the intended time*: a sender that waits for a slow system forgives it exactly
+//!   when it is slow (coordinated omission).
+//! - *Iterations, not deadlines*: work that spins until a time on the clock goes on "working" while
+//!   it is preempted, and so makes every scheduler look perfect.
+//! - *Raw and clean*: on shared hardware a CPU is sometimes taken away from the whole process. The
+//!   clean percentiles leave out the requests that overlap such a stall; the raw ones stay beside
+//!   them, and so does the share left out.
+//!
+//! Everything is pure and seeded but for `stopwatch`, which the two calibrations use.
+
+mod arrivals;
+mod duration;
+mod interval;
+mod kv;
+mod mix;
+mod plan;
+mod preset;
+mod record;
+mod sample;
+mod service;
+mod stopwatch;
+mod window;
+mod work;
+
+pub use arrivals::{Arrivals, ArrivalsError, Times};
+pub use duration::{DurationError, parse_duration_ns};
+pub use interval::Interval;
+pub use kv::{KV_KEYS, SCAN_TARGET_NS, Store, StoreCost};
+pub use mix::{CLASSES_MAX, Class, Mix, MixError};
+pub use plan::{Plan, PlanError, PlanSpec, Planned, REQUESTS_MAX, Requests};
+pub use preset::{PRESETS, Preset, UnknownPreset, Work};
+pub use record::{ClassRecord, LATENCY_MAX_NS, Phase, Record};
+pub use sample::{Sample, UNFINISHED_NS};
+pub use service::{ServiceTime, ServiceTimeError};
+pub use window::{Window, Windows};
+pub use work::{Calibration, CalibrationError};

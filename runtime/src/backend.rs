@@ -13,6 +13,16 @@
 //!    agent lives.
 
 pub mod sim;
+#[cfg(not(loom))]
+pub mod threads;
+
+/// Under loom, only what it can model: the rest calls the kernel.
+#[cfg(loom)]
+mod threads {
+    mod mailbox;
+    mod ownership;
+    mod park;
+}
 
 use crate::hint::Hints;
 use crate::message::Message;

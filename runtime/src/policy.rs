@@ -53,6 +53,14 @@ pub trait Policy {
     /// The name used on command lines and in reports.
     fn name(&self) -> &'static str;
 
+    /// Whether its options make sense; a runtime is not built with one whose options do not.
+    ///
+    /// # Errors
+    /// The first option that does not.
+    fn validate(&self) -> Result<(), PolicyOptionError> {
+        Ok(())
+    }
+
     /// Called before anything else, and again whenever the agent had to rebuild its image: forget
     /// all tasks; every runnable one follows as [`Policy::task_new`].
     fn attach(&mut self, enclave: &Enclave);

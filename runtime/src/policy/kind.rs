@@ -169,6 +169,10 @@ impl Policy for AnyPolicy {
         each!(self, policy => policy.name())
     }
 
+    fn validate(&self) -> Result<(), PolicyOptionError> {
+        each!(self, policy => policy.validate())
+    }
+
     fn attach(&mut self, enclave: &Enclave) {
         each!(self, policy => policy.attach(enclave))
     }

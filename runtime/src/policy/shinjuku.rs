@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use super::quantum::Quantum;
 use crate::enclave::Enclave;
-use crate::policy::{BatchTier, Policy, PolicyCounters, RunQueue};
+use crate::policy::{
+    BatchTier, Policy, PolicyCounters, PolicyOptionError, PolicyOptions, RunQueue,
+};
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
 
@@ -68,6 +70,11 @@ impl Default for Shinjuku {
 impl Policy for Shinjuku {
     fn name(&self) -> &'static str {
         "shinjuku"
+    }
+
+    fn validate(&self) -> Result<(), PolicyOptionError> {
+        let quantum_ns = self.quantum.length_ns();
+        PolicyOptions { quantum_ns, ..PolicyOptions::default() }.validate()
     }
 
     fn attach(&mut self, enclave: &Enclave) {

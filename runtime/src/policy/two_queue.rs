@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::quantum::Quantum;
 use crate::cpu::CpuId;
 use crate::enclave::Enclave;
-use crate::policy::{BatchTier, Policy, PolicyCounters};
+use crate::policy::{BatchTier, Policy, PolicyCounters, PolicyOptionError, PolicyOptions};
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
 
@@ -207,6 +207,10 @@ impl Default for TwoQueue {
 impl Policy for TwoQueue {
     fn name(&self) -> &'static str {
         "two-queue"
+    }
+
+    fn validate(&self) -> Result<(), PolicyOptionError> {
+        PolicyOptions { two_queue: self.options, ..PolicyOptions::default() }.validate()
     }
 
     fn attach(&mut self, enclave: &Enclave) {
