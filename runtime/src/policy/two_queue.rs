@@ -94,19 +94,14 @@ impl TwoQueue {
 
     /// A demoted task that goes ahead of the fresh ones, because its kind is owed a slice.
     fn grant<'e>(&mut self, now_ns: u64, cpu: CpuId, enclave: &'e Enclave) -> Option<&'e Task> {
-        if !self.share.owes_slice(|| self.demoted_running_ns(now_ns, enclave)) {
+        let threshold_ns = self.threshold.ns();
+        if !self.share.owes_slice(|| share::under_way_ns(now_ns, enclave, threshold_ns)) {
             return None;
         }
         let task = self.waiting.pop_demoted(enclave)?;
         self.share.grant(now_ns, cpu, task.id);
         self.counters.shares_granted += 1;
         Some(task)
-    }
-
-    fn demoted_running_ns(&self, now_ns: u64, enclave: &Enclave) -> u64 {
-        let critical = enclave.running().map(|(_, task)| task).filter(|t| !BatchTier::owns(t));
-        let demoted = critical.filter(|t| enclave.attained_ns(t, now_ns) >= self.threshold.ns());
-        demoted.map(|task| enclave.stint_ns(task, now_ns)).sum()
     }
 
     /// Lets fresh tasks take CPUs from demoted ones. Returns when that may next be possible, if some

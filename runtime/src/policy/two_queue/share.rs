@@ -2,6 +2,7 @@
 
 use crate::cpu::CpuId;
 use crate::enclave::Enclave;
+use crate::policy::BatchTier;
 use crate::task::TaskId;
 
 /// How far back service counts. Halved, bursts of fresh tasks of a few ms would be interrupted;
@@ -90,6 +91,13 @@ impl Share {
         let most_ns = (self.rate * WINDOW_NS as f64).max(SLICE_NS as f64);
         self.owed_ns = self.owed_ns.clamp(-most_ns, most_ns);
     }
+}
+
+/// Service of tasks that ran for more than `threshold_ns`, in stints that are not over yet.
+pub(super) fn under_way_ns(now_ns: u64, enclave: &Enclave, threshold_ns: u64) -> u64 {
+    let critical = enclave.running().map(|(_, task)| task).filter(|task| !BatchTier::owns(task));
+    let demoted = critical.filter(|task| enclave.attained_ns(task, now_ns) >= threshold_ns);
+    demoted.map(|task| enclave.stint_ns(task, now_ns)).sum()
 }
 
 #[cfg(test)]
