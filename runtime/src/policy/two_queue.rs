@@ -75,11 +75,8 @@ impl TwoQueue {
         self.share.advance(now_ns, self.waiting.demoted_len() > 0);
         let level = Level::of(task.runtime_ns, self.threshold.ns());
         self.waiting.push_demoted(level, task.id, place);
-        let record = &mut self.records[task.id.index as usize];
-        self.counters.demoted += u64::from(record.demote(task));
-        if place == Place::Last {
-            record.begin_turn(task);
-        }
+        let is_new = self.records[task.id.index as usize].demote(task, place);
+        self.counters.demoted += u64::from(is_new);
     }
 
     /// Places tasks on idle CPUs, and on those of batch tasks.
@@ -113,6 +110,7 @@ impl TwoQueue {
                 return Some(self.preemptible_ns).filter(|ns| *ns < u64::MAX);
             }
             let Some(cpu) = self.victim(now_ns, enclave, batch) else { continue };
+            // Tasks beyond the bound run on; that one of those waiting goes is a message.
             if self.is_refused(evicted) {
                 return None;
             }
@@ -229,12 +227,10 @@ impl Policy for TwoQueue {
     }
 
     fn task_preempted(&mut self, now_ns: u64, task: &Task) {
-        let used_ns = self.records[task.id.index as usize].used_ns(task);
-        let had_turn = used_ns >= self.turns.length_ns();
         self.end_stint(now_ns, task);
         if !self.batch_tier.accept(task) {
-            let place = if had_turn { Place::Last } else { Place::First };
-            self.queue_started(now_ns, task, place);
+            let used_ns = self.records[task.id.index as usize].used_ns(task);
+            self.queue_started(now_ns, task, Place::after(used_ns, self.turns.length_ns()));
         }
     }
 
@@ -257,8 +253,8 @@ impl Policy for TwoQueue {
         let record = &mut self.records[task.id.index as usize];
         record.stint_from_ns = task.runtime_ns;
         self.turns.resume(now_ns, self.turns.length_ns().saturating_sub(record.used_ns(task)));
-        let left_ns = self.threshold.ns().saturating_sub(task.runtime_ns);
-        self.preemptible_ns = self.preemptible_ns.min(now_ns + left_ns);
+        let fresh_ns = self.threshold.ns().saturating_sub(task.runtime_ns);
+        self.preemptible_ns = self.preemptible_ns.min(now_ns + fresh_ns);
     }
 
     fn task_dead(&mut self, now_ns: u64, task: &Task) {
@@ -299,3 +295,6 @@ impl Policy for TwoQueue {
         PolicyCounters { demotion_threshold_ns: Some(self.threshold.ns()), ..self.counters }
     }
 }
+
+#[cfg(test)]
+mod tests;

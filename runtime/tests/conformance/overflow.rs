@@ -25,7 +25,7 @@ pub(crate) fn a_full_channel_and_a_rescan_lose_nothing<W: World>() {
     let tasks: Vec<_> = (0..TASKS).map(|_| world.spawn(SPIN)).collect();
     for _ in 0..10 * TASKS {
         turn(&mut world, &mut agent);
-        // Told before they run, tasks finish as soon as they do.
+        // Whoever runs by now finishes.
         tasks.iter().for_each(|task| world.tell(*task));
     }
     assert!(agent.counters().rescans > 0, "{TASKS} tasks fit a channel of 4");

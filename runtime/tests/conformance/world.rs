@@ -41,7 +41,8 @@ pub(crate) trait World: Sized {
     /// A task enters; it finishes after the last step.
     fn spawn(&mut self, script: &'static [Step]) -> TaskId;
 
-    /// Ends the task's present spin or block.
+    /// Ends the task's present spin or block. Has no effect on a task that is gone, and may have none on
+    /// one that has not begun to spin or block.
     fn tell(&mut self, task: TaskId);
 
     /// Lets time pass until nothing more happens by itself: what was committed runs, what was told

@@ -1,5 +1,6 @@
 //! What the two-queue policy remembers of a task between its stints.
 
+use super::waiting::Place;
 use crate::task::{Task, TaskId};
 
 /// Attained service at a few moments of a task's life.
@@ -23,18 +24,14 @@ impl Record {
         }
     }
 
-    /// Notes that the task was demoted and that its turn begins; `true` if it is demoted for the
-    /// first time.
-    pub(super) fn demote(&mut self, task: &Task) -> bool {
+    /// Notes that the task is queued as demoted; `true` if it is so for the first time. A turn begins
+    /// with that, and when the last one was used up.
+    pub(super) fn demote(&mut self, task: &Task, place: Place) -> bool {
         let is_new = self.demoted != Some(task.id);
-        if is_new {
-            self.demoted = Some(task.id);
+        self.demoted = Some(task.id);
+        if is_new || place == Place::Last {
             self.turn_from_ns = task.runtime_ns;
         }
         is_new
-    }
-
-    pub(super) fn begin_turn(&mut self, task: &Task) {
-        self.turn_from_ns = task.runtime_ns;
     }
 }

@@ -94,6 +94,12 @@ pub(super) enum Place {
     Last,
 }
 
+impl Place {
+    pub(super) const fn after(used_ns: u64, turn_ns: u64) -> Self {
+        if used_ns < turn_ns { Self::First } else { Self::Last }
+    }
+}
+
 /// How long a demoted task ran, in doublings of D.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Level(usize);
