@@ -163,3 +163,6 @@ impl<P: Policy> Agent<P> {
         (committed, failed)
     }
 }
+
+#[cfg(test)]
+mod tests;

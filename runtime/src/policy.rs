@@ -139,3 +139,8 @@ pub(crate) fn deliver<P: Policy>(
         _ => policy.other(now_ns, message, enclave),
     }
 }
+
+/// The guide for writing policies: its code is compiled and run with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/policy.md")]
+pub struct Guide;

@@ -19,11 +19,13 @@ const QUANTUM_NS: u64 = 1_000_000;
 pub struct BatchTier {
     queue: RunQueue,
     quantum: Quantum,
+    /// A batch task was seen since the last attach. Without any, looking for victims is for nothing.
+    is_in_use: bool,
 }
 
 impl Default for BatchTier {
     fn default() -> Self {
-        Self { queue: RunQueue::default(), quantum: Quantum::new(QUANTUM_NS) }
+        Self { queue: RunQueue::default(), quantum: Quantum::new(QUANTUM_NS), is_in_use: false }
     }
 }
 
@@ -34,25 +36,31 @@ impl BatchTier {
     }
 
     /// CPUs that run a batch task: a latency-critical one may take any of them at once.
-    pub fn victims(enclave: &Enclave) -> impl Iterator<Item = CpuId> + '_ {
-        enclave.running().filter(|(_, task)| Self::owns(task)).map(|(cpu, _)| cpu)
+    pub fn victims<'e>(&self, enclave: &'e Enclave) -> impl Iterator<Item = CpuId> + use<'e> {
+        let running = self.is_in_use.then(|| enclave.running()).into_iter().flatten();
+        running.filter(|(_, task)| Self::owns(task)).map(|(cpu, _)| cpu)
     }
 
     /// CPUs for latency-critical tasks to start on: idle ones, then victims.
-    pub fn cpus_for_critical(enclave: &Enclave) -> impl Iterator<Item = CpuId> + '_ {
-        enclave.idle().iter().chain(Self::victims(enclave))
+    pub fn cpus_for_critical<'e>(
+        &self,
+        enclave: &'e Enclave,
+    ) -> impl Iterator<Item = CpuId> + use<'e> {
+        enclave.idle().iter().chain(self.victims(enclave))
     }
 
     /// Forgets all tasks and makes room for every one `enclave` can hold.
     pub fn attach(&mut self, enclave: &Enclave) {
         self.queue.attach(enclave);
         self.quantum.recheck();
+        self.is_in_use = enclave.tasks().any(Self::owns);
     }
 
     /// Takes the task if it belongs to this tier; `false` leaves it to the policy.
     pub fn accept(&mut self, task: &Task) -> bool {
         let is_ours = Self::owns(task);
         if is_ours {
+            self.is_in_use = true;
             self.queue.push_back(task.id);
         }
         is_ours
@@ -85,10 +93,10 @@ impl BatchTier {
     }
 
     fn take_turns(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
-        let Self { queue, quantum } = self;
+        let Self { queue, quantum, .. } = self;
         queue.front(enclave)?;
-        let subject = |_: CpuId, task: &Task| Self::owns(task);
-        let next_ns = quantum.sweep(now_ns, enclave, subject, |cpu, _| {
+        let used_ns = |task: &Task| Self::owns(task).then_some(0);
+        let next_ns = quantum.sweep(now_ns, enclave, used_ns, |cpu, _| {
             if batch.names(cpu) {
                 return ControlFlow::Continue(());
             }

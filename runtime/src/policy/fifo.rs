@@ -33,7 +33,7 @@ impl Policy for Fifo {
 
     fn schedule(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
         if !self.queue.is_empty(enclave) {
-            for cpu in BatchTier::cpus_for_critical(enclave) {
+            for cpu in self.batch_tier.cpus_for_critical(enclave) {
                 let Some(task) = self.queue.pop_front(enclave) else { break };
                 batch.push(Transaction::new(task.id, task.seq, cpu));
             }

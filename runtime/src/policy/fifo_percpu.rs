@@ -102,7 +102,7 @@ impl Policy for FifoPerCpu {
                 self.start_next(cpu, enclave, batch);
             }
             let waiting = self.waiting;
-            for cpu in BatchTier::victims(enclave).filter(|cpu| waiting.contains(*cpu)) {
+            for cpu in self.batch_tier.victims(enclave).filter(|cpu| waiting.contains(*cpu)) {
                 self.start_next(cpu, enclave, batch);
             }
         }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::enclave::Enclave;
 use crate::message::Message;
 use crate::policy::{
-    Demotion, Fifo, FifoPerCpu, Policy, PolicyCounters, Shinjuku, TwoQueue, TwoQueueOptions,
+    Fifo, FifoPerCpu, Policy, PolicyCounters, Shinjuku, TwoQueue, TwoQueueOptions,
 };
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
@@ -99,10 +99,7 @@ impl PolicyOptions {
     /// The first that does not.
     pub fn validate(&self) -> Result<(), PolicyOptionError> {
         let two_queue = &self.two_queue;
-        let (min_ns, max_ns) = match two_queue.demotion {
-            Demotion::FixedNs(ns) => (ns, ns),
-            Demotion::Adaptive { min_ns, max_ns } => (min_ns, max_ns),
-        };
+        let (min_ns, max_ns) = two_queue.demotion.bounds_ns();
         let checks = [
             (self.quantum_ns > 0, "quantum_ns", "must not be zero"),
             (min_ns > 0, "two_queue.demotion", "must not be zero"),
@@ -203,6 +200,7 @@ impl Policy for AnyPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Demotion;
 
     #[test]
     fn names_are_read_back_and_built() {

@@ -9,8 +9,8 @@ use crate::task::Task;
 /// Finds the running tasks that used up their quantum, and when the next one will.
 ///
 /// Most turns come too early for any of them: a lower bound of the next expiry answers those with
-/// one comparison. It stays one without upkeep, because a task that begins to run after a sweep
-/// cannot expire before the bound that sweep found.
+/// one comparison. A task that begins a whole quantum after a sweep cannot expire before the bound
+/// that sweep found; one that goes on with a part must be [announced](Self::resume).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quantum {
     length_ns: u64,
@@ -32,21 +32,29 @@ impl Quantum {
         self.next_expiry_ns = 0;
     }
 
-    /// Offers every expired task that is `subject` to this quantum to `replace`, which breaks when
-    /// nobody waits any more. Returns when the next one expires.
+    /// A task begins to run with `left_ns` of its quantum.
+    pub(super) fn resume(&mut self, now_ns: u64, left_ns: u64) {
+        self.next_expiry_ns = self.next_expiry_ns.min(now_ns.saturating_add(left_ns));
+    }
+
+    /// Offers every running task whose quantum is over to `replace`, which breaks when nobody waits
+    /// any more. `used_ns` is what a task used of it before its present stint, `None` if the quantum
+    /// is not for this task. Returns when the next one expires.
     pub(super) fn sweep(
         &mut self,
         now_ns: u64,
         enclave: &Enclave,
-        subject: impl Fn(CpuId, &Task) -> bool,
+        used_ns: impl Fn(&Task) -> Option<u64>,
         mut replace: impl FnMut(CpuId, &Task) -> ControlFlow<()>,
     ) -> u64 {
         if now_ns < self.next_expiry_ns {
             return self.next_expiry_ns;
         }
         let mut next_ns = now_ns.saturating_add(self.length_ns);
-        for (cpu, task) in enclave.running().filter(|(cpu, task)| subject(*cpu, task)) {
-            let expiry_ns = enclave.cpu(cpu).since_ns.saturating_add(self.length_ns);
+        for (cpu, task) in enclave.running() {
+            let Some(used_ns) = used_ns(task) else { continue };
+            let left_ns = self.length_ns.saturating_sub(used_ns);
+            let expiry_ns = enclave.cpu(cpu).since_ns.saturating_add(left_ns);
             if expiry_ns > now_ns {
                 next_ns = next_ns.min(expiry_ns);
             } else if replace(cpu, task).is_break() {

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 
 use super::quantum::Quantum;
-use crate::cpu::CpuId;
 use crate::enclave::Enclave;
 use crate::policy::{
     BatchTier, Policy, PolicyCounters, PolicyOptionError, PolicyOptions, RunQueue,
@@ -39,7 +38,7 @@ impl Shinjuku {
 
     fn fill(&mut self, enclave: &Enclave, batch: &mut Batch) {
         let idle_count = enclave.idle().len();
-        for (place, cpu) in BatchTier::cpus_for_critical(enclave).enumerate() {
+        for (place, cpu) in self.batch_tier.cpus_for_critical(enclave).enumerate() {
             let Some(task) = self.queue.pop_front(enclave) else { break };
             batch.push(Transaction::new(task.id, task.seq, cpu));
             self.counters.preempted_batch += u64::from(place >= idle_count);
@@ -49,8 +48,8 @@ impl Shinjuku {
     fn rotate(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
         let Self { queue, quantum, counters, .. } = self;
         queue.front(enclave)?;
-        let subject = |_: CpuId, task: &Task| !BatchTier::owns(task);
-        let next_ns = quantum.sweep(now_ns, enclave, subject, |cpu, _| {
+        let used_ns = |task: &Task| (!BatchTier::owns(task)).then_some(0);
+        let next_ns = quantum.sweep(now_ns, enclave, used_ns, |cpu, _| {
             let Some(task) = queue.pop_front(enclave) else {
                 return ControlFlow::Break(());
             };

@@ -6,15 +6,17 @@ use super::quantum::Quantum;
 use crate::cpu::CpuId;
 use crate::enclave::Enclave;
 use crate::policy::{BatchTier, Policy, PolicyCounters, PolicyOptionError, PolicyOptions};
-use crate::task::{Task, TaskId};
+use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
 
 mod options;
+mod record;
 mod share;
 mod threshold;
 mod waiting;
 
 pub use options::{Demotion, TwoQueueOptions};
+use record::Record;
 use share::Share;
 use threshold::Threshold;
 use waiting::{Level, Place, Waiting};
@@ -24,8 +26,8 @@ use waiting::{Level, Place, Waiting};
 /// - A *fresh* task has run for less than the demotion threshold D. Fresh tasks run first, in the
 ///   order they came, and never leave their CPU to one another.
 /// - A task that ran for D is *demoted*: it runs on as long as no fresh task wants its CPU, and
-///   loses it at once when one does. Of the demoted, those that ran least go first; equals take
-///   turns.
+///   loses it at once when one does. Of the demoted, those that just passed D go first, for
+///   they may still be short; equals take turns.
 /// - D follows the work: it stands in the gap between short and long tasks.
 /// - Demoted tasks receive a minimum share, and at most so many of them wait.
 #[derive(Debug)]
@@ -45,22 +47,11 @@ pub struct TwoQueue {
     counters: PolicyCounters,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Record {
-    /// Whom this record is about; a new generation starts a new one.
-    demoted: Option<TaskId>,
-    /// Attained service when the present stint began.
-    stint_from_ns: u64,
-}
-
 impl TwoQueue {
     /// A policy with these options. [`PolicyOptions::validate`](crate::policy::PolicyOptions) says
     /// which make sense.
     pub fn new(options: TwoQueueOptions) -> Self {
-        let (min_ns, max_ns) = match options.demotion {
-            Demotion::FixedNs(ns) => (ns, ns),
-            Demotion::Adaptive { min_ns, max_ns } => (min_ns, max_ns),
-        };
+        let (min_ns, max_ns) = options.demotion.bounds_ns();
         Self {
             options,
             waiting: Waiting::default(),
@@ -75,10 +66,6 @@ impl TwoQueue {
         }
     }
 
-    fn level(&self, attained_ns: u64) -> Level {
-        Level::of(attained_ns, self.turns.length_ns())
-    }
-
     /// Queues a task that has run before. Below D it is not demoted for having lost its CPU: it goes
     /// on as soon as it can.
     fn queue_started(&mut self, now_ns: u64, task: &Task, place: Place) {
@@ -86,25 +73,26 @@ impl TwoQueue {
             return self.waiting.push_fresh_first(task.id);
         }
         self.share.advance(now_ns, self.waiting.demoted_len() > 0);
-        self.waiting.push_demoted(self.level(task.runtime_ns), task.id, place);
-        let record = &mut self.records[task.id.index as usize];
-        if record.demoted != Some(task.id) {
-            record.demoted = Some(task.id);
-            self.counters.demoted += 1;
-        }
+        let level = Level::of(task.runtime_ns, self.threshold.ns());
+        self.waiting.push_demoted(level, task.id, place);
+        let is_new = self.records[task.id.index as usize].demote(task, place);
+        self.counters.demoted += u64::from(is_new);
     }
 
-    fn fill_idle(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) {
-        for cpu in enclave.idle().iter() {
+    /// Places tasks on idle CPUs, and on those of batch tasks.
+    fn fill(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) {
+        for cpu in self.batch_tier.cpus_for_critical(enclave) {
             let granted = self.grant(now_ns, cpu, enclave);
             let Some(task) = granted.or_else(|| self.waiting.pop(enclave)) else { return };
             batch.push(Transaction::new(task.id, task.seq, cpu));
+            self.counters.preempted_batch += u64::from(!enclave.idle().contains(cpu));
         }
     }
 
     /// A demoted task that goes ahead of the fresh ones, because its kind is owed a slice.
     fn grant<'e>(&mut self, now_ns: u64, cpu: CpuId, enclave: &'e Enclave) -> Option<&'e Task> {
-        if !self.share.owes_slice(|| self.demoted_running_ns(now_ns, enclave)) {
+        let threshold_ns = self.threshold.ns();
+        if !self.share.owes_slice(|| share::under_way_ns(now_ns, enclave, threshold_ns)) {
             return None;
         }
         let task = self.waiting.pop_demoted(enclave)?;
@@ -113,33 +101,23 @@ impl TwoQueue {
         Some(task)
     }
 
-    fn demoted_running_ns(&self, now_ns: u64, enclave: &Enclave) -> u64 {
-        let demoted = enclave.running().filter(|(_, task)| self.is_demoted(task, now_ns, enclave));
-        demoted.map(|(_, task)| enclave.stint_ns(task, now_ns)).sum()
-    }
-
-    fn is_demoted(&self, task: &Task, now_ns: u64, enclave: &Enclave) -> bool {
-        !BatchTier::owns(task) && enclave.attained_ns(task, now_ns) >= self.threshold.ns()
-    }
-
-    /// Lets fresh tasks take CPUs from batch and demoted ones. Returns when that may next be
-    /// possible, if some still wait.
+    /// Lets fresh tasks take CPUs from demoted ones. Returns when that may next be possible, if some
+    /// still wait.
     fn preempt(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
         let mut evicted = 0;
         while let Some(task) = self.waiting.fresh(enclave) {
             if now_ns < self.preemptible_ns {
                 return Some(self.preemptible_ns).filter(|ns| *ns < u64::MAX);
             }
-            let Some((cpu, victim)) = self.victim(now_ns, enclave, batch) else { continue };
-            let is_batch = BatchTier::owns(victim);
-            if !is_batch && self.is_refused(evicted) {
+            let Some(cpu) = self.victim(now_ns, enclave, batch) else { continue };
+            // Tasks beyond the bound run on; that one of those waiting goes is a message.
+            if self.is_refused(evicted) {
                 return None;
             }
             self.waiting.remove(task.id);
             batch.push(Transaction::new(task.id, task.seq, cpu));
-            evicted += usize::from(!is_batch);
-            self.counters.preempted_batch += u64::from(is_batch);
-            self.counters.preempted_on_arrival += u64::from(!is_batch);
+            evicted += 1;
+            self.counters.preempted_on_arrival += 1;
         }
         None
     }
@@ -147,74 +125,69 @@ impl TwoQueue {
     /// Whether one more started task must not join those that wait, `evicted` of which have not
     /// been heard of yet.
     fn is_refused(&mut self, evicted: usize) -> bool {
-        let was_full = self.is_full;
-        self.is_full = self.waiting.demoted_len() + evicted >= self.options.demoted_max;
-        self.counters.demotions_refused += u64::from(self.is_full && !was_full);
-        self.is_full
+        let is_full = self.waiting.demoted_len() + evicted >= self.options.demoted_max;
+        self.counters.demotions_refused += u64::from(is_full && !self.is_full);
+        self.is_full = is_full;
+        is_full
     }
 
-    /// A batch task, else the demoted one that ran longest. If there is neither, notes when there
-    /// may be.
-    fn victim<'e>(
-        &mut self,
-        now_ns: u64,
-        enclave: &'e Enclave,
-        batch: &Batch,
-    ) -> Option<(CpuId, &'e Task)> {
-        let mut longest: Option<(u64, CpuId, &Task)> = None;
+    /// Where the demoted task runs that has run longest. If there is none, notes when there may be.
+    fn victim(&mut self, now_ns: u64, enclave: &Enclave, batch: &Batch) -> Option<CpuId> {
+        let mut longest: Option<(u64, CpuId)> = None;
         let mut next_ns = u64::MAX;
         for (cpu, task) in enclave.running().filter(|(cpu, _)| !batch.names(*cpu)) {
-            if BatchTier::owns(task) {
-                return Some((cpu, task));
-            }
             let attained_ns = enclave.attained_ns(task, now_ns);
             let demoted_ns = now_ns + self.threshold.ns().saturating_sub(attained_ns);
             let from_ns = demoted_ns.max(self.share.granted_until_ns(cpu, task.id));
             if from_ns > now_ns {
                 next_ns = next_ns.min(from_ns);
-            } else if longest.is_none_or(|(most_ns, ..)| attained_ns > most_ns) {
-                longest = Some((attained_ns, cpu, task));
+            } else if longest.is_none_or(|(most_ns, _)| attained_ns > most_ns) {
+                longest = Some((attained_ns, cpu));
             }
         }
         if longest.is_none() {
             self.preemptible_ns = next_ns;
         }
-        longest.map(|(_, cpu, task)| (cpu, task))
+        longest.map(|(_, cpu)| cpu)
     }
 
     /// Lets demoted tasks take turns. Returns when the next turn ends, if some still wait.
     fn take_turns(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
-        self.waiting.demoted(enclave)?;
-        let mut turns = self.turns;
+        let Self { waiting, records, turns, counters, .. } = self;
         let threshold_ns = self.threshold.ns();
-        let subject = |_: CpuId, task: &Task| {
-            !BatchTier::owns(task) && enclave.attained_ns(task, now_ns) >= threshold_ns
+        waiting.demoted(enclave)?;
+        let used_ns = |task: &Task| {
+            let is_demoted = enclave.attained_ns(task, now_ns) >= threshold_ns;
+            let record = &records[task.id.index as usize];
+            (is_demoted && !BatchTier::owns(task)).then(|| record.used_ns(task))
         };
-        let next_ns = turns.sweep(now_ns, enclave, subject, |cpu, running| {
-            let Some((level, next)) = self.waiting.demoted(enclave) else {
+        let next_ns = turns.sweep(now_ns, enclave, used_ns, |cpu, running| {
+            let Some((level, next)) = waiting.demoted(enclave) else {
                 return ControlFlow::Break(());
             };
-            let level_running = self.level(enclave.attained_ns(running, now_ns));
-            if level.goes_ahead_of(level_running) && !batch.names(cpu) {
-                self.waiting.remove(next.id);
+            let attained_ns = enclave.attained_ns(running, now_ns);
+            if level <= Level::of(attained_ns, threshold_ns) && !batch.names(cpu) {
+                waiting.remove(next.id);
                 batch.push(Transaction::new(next.id, next.seq, cpu));
-                self.counters.preempted_quantum += 1;
+                counters.preempted_quantum += 1;
             }
             ControlFlow::Continue(())
         });
-        self.turns = turns;
-        self.waiting.demoted(enclave).map(|_| next_ns)
+        waiting.demoted(enclave).map(|_| next_ns)
     }
 
     /// Accounts for the stint that just ended.
-    fn end_stint(&mut self, task: &Task) {
+    fn end_stint(&mut self, now_ns: u64, task: &Task) {
+        self.share.advance(now_ns, self.waiting.demoted_len() > 0);
         let record = &mut self.records[task.id.index as usize];
         let stint_ns = task.runtime_ns.saturating_sub(record.stint_from_ns);
         if record.stint_from_ns >= self.threshold.ns() {
             self.share.received(stint_ns);
         }
         record.stint_from_ns = task.runtime_ns;
-        self.share.end_stint(task);
+        if let Some(cpu) = task.cpu {
+            self.share.end_grant(cpu, task.id);
+        }
     }
 }
 
@@ -254,17 +227,15 @@ impl Policy for TwoQueue {
     }
 
     fn task_preempted(&mut self, now_ns: u64, task: &Task) {
-        let started_ns = self.records[task.id.index as usize].stint_from_ns;
-        let had_turn = task.runtime_ns.saturating_sub(started_ns) >= self.turns.length_ns();
-        self.end_stint(task);
+        self.end_stint(now_ns, task);
         if !self.batch_tier.accept(task) {
-            let place = if had_turn { Place::Last } else { Place::First };
-            self.queue_started(now_ns, task, place);
+            let used_ns = self.records[task.id.index as usize].used_ns(task);
+            self.queue_started(now_ns, task, Place::after(used_ns, self.turns.length_ns()));
         }
     }
 
     fn task_yield(&mut self, now_ns: u64, task: &Task) {
-        self.end_stint(task);
+        self.end_stint(now_ns, task);
         self.task_new(now_ns, task);
     }
 
@@ -274,21 +245,20 @@ impl Policy for TwoQueue {
         }
     }
 
-    fn task_blocked(&mut self, _now_ns: u64, task: &Task) {
-        self.end_stint(task);
+    fn task_blocked(&mut self, now_ns: u64, task: &Task) {
+        self.end_stint(now_ns, task);
     }
 
     fn task_on_cpu(&mut self, now_ns: u64, task: &Task) {
-        self.records[task.id.index as usize].stint_from_ns = task.runtime_ns;
-        let left_ns = match BatchTier::owns(task) {
-            true => 0,
-            false => self.threshold.ns().saturating_sub(task.runtime_ns),
-        };
-        self.preemptible_ns = self.preemptible_ns.min(now_ns + left_ns);
+        let record = &mut self.records[task.id.index as usize];
+        record.stint_from_ns = task.runtime_ns;
+        self.turns.resume(now_ns, self.turns.length_ns().saturating_sub(record.used_ns(task)));
+        let fresh_ns = self.threshold.ns().saturating_sub(task.runtime_ns);
+        self.preemptible_ns = self.preemptible_ns.min(now_ns + fresh_ns);
     }
 
-    fn task_dead(&mut self, _now_ns: u64, task: &Task) {
-        self.end_stint(task);
+    fn task_dead(&mut self, now_ns: u64, task: &Task) {
+        self.end_stint(now_ns, task);
         self.waiting.remove(task.id);
         if task.runtime_ns > 0 && !BatchTier::owns(task) && self.threshold.count(task.runtime_ns) {
             // A lower threshold makes tasks preemptible earlier than was thought.
@@ -301,7 +271,7 @@ impl Policy for TwoQueue {
             return self.batch_tier.schedule(now_ns, enclave, batch);
         }
         self.share.advance(now_ns, self.waiting.demoted_len() > 0);
-        self.fill_idle(now_ns, enclave, batch);
+        self.fill(now_ns, enclave, batch);
         let preempt_ns = self.preempt(now_ns, enclave, batch);
         let turn_ns = match self.waiting.fresh(enclave) {
             None => self.take_turns(now_ns, enclave, batch),
@@ -311,7 +281,8 @@ impl Policy for TwoQueue {
         [preempt_ns, turn_ns, batch_ns].into_iter().flatten().min()
     }
 
-    fn commit_failed(&mut self, now_ns: u64, task: &Task, _transaction: &Transaction) {
+    fn commit_failed(&mut self, now_ns: u64, task: &Task, transaction: &Transaction) {
+        self.share.end_grant(transaction.cpu, task.id);
         // Whoever was to be replaced still runs, and may be replaced still.
         self.preemptible_ns = 0;
         self.turns.recheck();
@@ -324,3 +295,6 @@ impl Policy for TwoQueue {
         PolicyCounters { demotion_threshold_ns: Some(self.threshold.ns()), ..self.counters }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use super::work::{Arrival, Completion};
 /// A task, ordered by the service every task must have attained for this one to be done.
 ///
 /// Positive floats order as their bits do.
-type Goal = Reverse<(u64, u64, usize)>;
+type Goal = Reverse<(u64, usize, usize)>;
 
 /// Runs `arrivals`, in order of time, on `cpus` CPUs that all tasks share evenly, none of them
 /// getting more than one; reports each as it finishes.
@@ -27,8 +27,7 @@ pub fn processor_sharing(
     let mut machine =
         Shared { cpus: cpus as f64, time_ns: 0.0, attained_ns: 0.0, goals: BinaryHeap::new() };
     let mut present = slab::Slab::new();
-    let mut order = 0;
-    for arrival in arrivals {
+    for (order, arrival) in arrivals.into_iter().enumerate() {
         let arrived_ns = arrival.time_ns as f64;
         while machine.finish_by(arrived_ns, &mut |key, done_ns| {
             visit(&completion(&present.remove(key), done_ns));
@@ -36,7 +35,6 @@ pub fn processor_sharing(
         machine.pass_until(arrived_ns);
         let goal_ns = machine.attained_ns + arrival.service_ns as f64;
         machine.goals.push(Reverse((goal_ns.to_bits(), order, present.insert(arrival))));
-        order += 1;
     }
     while machine.finish_by(f64::INFINITY, &mut |key, done_ns| {
         visit(&completion(&present.remove(key), done_ns));

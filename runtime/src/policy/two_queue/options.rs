@@ -14,12 +14,22 @@ pub enum Demotion {
     },
 }
 
+impl Demotion {
+    /// The lowest and the highest threshold.
+    pub const fn bounds_ns(self) -> (u64, u64) {
+        match self {
+            Self::FixedNs(ns) => (ns, ns),
+            Self::Adaptive { min_ns, max_ns } => (min_ns, max_ns),
+        }
+    }
+}
+
 /// What can be chosen about [`TwoQueue`](super::TwoQueue).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TwoQueueOptions {
     /// When a task counts as long.
     pub demotion: Demotion,
-    /// Demoted tasks that have run as long as each other take turns of this length.
+    /// Long tasks take turns of this much service, however often arrivals interrupt them.
     pub demoted_quantum_ns: u64,
     /// Started tasks that may wait; beyond it none is preempted. A backend that keeps a thread for
     /// every started task sets it below its number of threads.
@@ -30,8 +40,9 @@ pub struct TwoQueueOptions {
 
 impl Default for TwoQueueOptions {
     /// 50 us is the p99.9 of shorts of 7 us, exponentially distributed, and costs nothing with
-    /// constant ones; above 1 ms a long task would be felt by the arrivals behind it. At 1 ms a
-    /// demoted task pays 0.5 % for its switches.
+    /// constant ones; above 1 ms a long task would be felt by the arrivals behind it. Turns of
+    /// 1 ms cost a long task 0.5 %; with turns beyond its length, the p99 of 10 ms tasks at 80 % load
+    /// is 2 to 3 times higher, for those interrupted last go on first.
     fn default() -> Self {
         Self {
             demotion: Demotion::Adaptive { min_ns: 50_000, max_ns: 1_000_000 },

@@ -2,7 +2,8 @@
 
 use crate::cpu::CpuId;
 use crate::enclave::Enclave;
-use crate::task::{Task, TaskId};
+use crate::policy::BatchTier;
+use crate::task::TaskId;
 
 /// How far back service counts. Halved, bursts of fresh tasks of a few ms would be interrupted;
 /// doubled, a starving task would wait that much longer for its first slice.
@@ -20,6 +21,7 @@ pub(super) struct Share {
     counted_until_ns: u64,
     /// By CPU number.
     grants: Vec<Option<Grant>>,
+    grants_open: usize,
 }
 
 /// A slice that fresh tasks must wait for.
@@ -35,15 +37,16 @@ impl Share {
         let cpus = enclave.cpus();
         self.rate = share * cpus.len() as f64;
         self.owed_ns = 0.0;
+        self.grants_open = 0;
         self.grants.clear();
         self.grants.resize(cpus.last().map_or(0, |cpu| cpu.index() + 1), None);
     }
 
-    /// Time passed; demoted tasks are owed for it only if some waited.
+    /// Time passed; demoted tasks are owed for it only if some waited, or would have without a grant.
     pub(super) fn advance(&mut self, now_ns: u64, somebody_waits: bool) {
         let elapsed_ns = now_ns.saturating_sub(self.counted_until_ns);
         self.counted_until_ns = now_ns;
-        if somebody_waits {
+        if somebody_waits || self.grants_open > 0 {
             self.owed_ns += elapsed_ns as f64 * self.rate;
         }
         self.clamp();
@@ -57,6 +60,7 @@ impl Share {
 
     /// Grants `task` a slice on `cpu`. It counts as received until the task's stint ends.
     pub(super) fn grant(&mut self, now_ns: u64, cpu: CpuId, task: TaskId) {
+        self.grants_open += 1;
         self.grants[cpu.index()] = Some(Grant { task, until_ns: now_ns + SLICE_NS });
         self.owed_ns -= SLICE_NS as f64;
     }
@@ -66,11 +70,12 @@ impl Share {
         self.grants[cpu.index()].filter(|grant| grant.task == task).map_or(0, |g| g.until_ns)
     }
 
-    /// A stint ended, and with it its grant, if it was one.
-    pub(super) fn end_stint(&mut self, task: &Task) {
-        let Some(grant) = task.cpu.map(|cpu| &mut self.grants[cpu.index()]) else { return };
-        if grant.is_some_and(|grant| grant.task == task.id) {
+    /// The task lost `cpu`, or never got it: with that its grant ends, if it had one.
+    pub(super) fn end_grant(&mut self, cpu: CpuId, task: TaskId) {
+        let grant = &mut self.grants[cpu.index()];
+        if grant.is_some_and(|grant| grant.task == task) {
             *grant = None;
+            self.grants_open -= 1;
             self.owed_ns += SLICE_NS as f64;
         }
     }
@@ -86,6 +91,13 @@ impl Share {
         let most_ns = (self.rate * WINDOW_NS as f64).max(SLICE_NS as f64);
         self.owed_ns = self.owed_ns.clamp(-most_ns, most_ns);
     }
+}
+
+/// Service of tasks that ran for more than `threshold_ns`, in stints that are not over yet.
+pub(super) fn under_way_ns(now_ns: u64, enclave: &Enclave, threshold_ns: u64) -> u64 {
+    let critical = enclave.running().map(|(_, task)| task).filter(|task| !BatchTier::owns(task));
+    let demoted = critical.filter(|task| enclave.attained_ns(task, now_ns) >= threshold_ns);
+    demoted.map(|task| enclave.stint_ns(task, now_ns)).sum()
 }
 
 #[cfg(test)]

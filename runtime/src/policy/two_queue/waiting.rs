@@ -7,9 +7,11 @@ use crate::task::{Task, TaskId};
 /// The queue of fresh tasks; those of demoted ones follow.
 const FRESH: usize = 0;
 
-/// Queues of demoted tasks, by attained service in demoted quanta. One word of bits tells which may
-/// hold somebody; what ran longer than 64 quanta shares the last.
-const LEVELS: usize = 64;
+/// Queues of demoted tasks, by how often their attained service doubles D. A short task that was
+/// demoted by accident ends soon after D, and must not wait for long ones. Beyond 8 D a task is
+/// long, and all long ones are equals: going on to put those first that ran least would let every
+/// newcomer overtake the old, whose p99 at 90 % load is then ten times worse.
+const LEVELS: usize = 4;
 
 /// Fresh tasks in order of arrival, demoted ones by how long they ran.
 #[derive(Debug, Default)]
@@ -92,17 +94,19 @@ pub(super) enum Place {
     Last,
 }
 
-/// How long a demoted task ran, in quanta.
+impl Place {
+    pub(super) const fn after(used_ns: u64, turn_ns: u64) -> Self {
+        if used_ns < turn_ns { Self::First } else { Self::Last }
+    }
+}
+
+/// How long a demoted task ran, in doublings of D.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Level(usize);
 
 impl Level {
-    pub(super) fn of(attained_ns: u64, quantum_ns: u64) -> Self {
-        Self(((attained_ns / quantum_ns) as usize).min(LEVELS - 1))
-    }
-
-    /// Whether a waiting task of this level takes the place of a running one that had its turn.
-    pub(super) fn goes_ahead_of(self, running: Self) -> bool {
-        self < running || self.0 == LEVELS - 1 && running == self
+    pub(super) fn of(attained_ns: u64, threshold_ns: u64) -> Self {
+        let doublings = (attained_ns / threshold_ns).max(1).ilog2();
+        Self((doublings as usize).min(LEVELS - 1))
     }
 }
