@@ -6,8 +6,9 @@
 //! dispatcher writes the next command only when the last one's epoch shows as taken in the CPU's
 //! [`Ownership`](super::ownership::Ownership) word, so a taker never reads a task half replaced.
 
+#[cfg(not(loom))]
 use super::futex;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::task::TaskId;
 
 /// What the dispatcher wants of a CPU.
@@ -49,17 +50,19 @@ impl Mailbox {
         };
         let epoch = last_epoch.wrapping_add(1);
         self.command.store(bits, Ordering::Relaxed);
-        // Release pairs with the acquire in `read`. Sequentially consistent with the load below and
-        // with `sleep`: either the owner sees this epoch, or we see that it sleeps.
-        self.epoch.store(epoch, Ordering::SeqCst);
+        // Release pairs with the acquire in `read`.
+        self.epoch.store(epoch, Ordering::Release);
+        // Pairs with the fence in `fall_asleep`: either the owner sees this epoch, or we see that it
+        // sleeps.
+        fence(Ordering::SeqCst);
         self.wake();
         epoch
     }
 
     /// Wakes the owner if it sleeps.
     pub(super) fn wake(&self) {
-        if self.asleep.load(Ordering::SeqCst) == 1 {
-            self.asleep.store(0, Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) == 1 {
+            self.asleep.store(0, Ordering::Relaxed);
             #[cfg(not(loom))]
             futex::wake(&self.asleep, 1);
         }
@@ -86,10 +89,11 @@ impl Mailbox {
 
     /// Declares the owner asleep unless a command is waiting; `true`: it may now sleep.
     pub(super) fn fall_asleep(&self, taken_epoch: u32) -> bool {
-        self.asleep.store(1, Ordering::SeqCst);
-        // Sequentially consistent with the stores in `post`.
-        if self.epoch.load(Ordering::SeqCst) != taken_epoch {
-            self.asleep.store(0, Ordering::SeqCst);
+        self.asleep.store(1, Ordering::Relaxed);
+        // Pairs with the fence in `post`.
+        fence(Ordering::SeqCst);
+        if self.epoch.load(Ordering::Relaxed) != taken_epoch {
+            self.asleep.store(0, Ordering::Relaxed);
             return false;
         }
         true
@@ -99,7 +103,7 @@ impl Mailbox {
     #[cfg(not(loom))]
     pub(super) fn sleep(&self, timeout: std::time::Duration) {
         futex::wait(&self.asleep, 1, Some(timeout));
-        self.asleep.store(0, Ordering::SeqCst);
+        self.asleep.store(0, Ordering::Relaxed);
     }
 }
 

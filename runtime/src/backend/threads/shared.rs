@@ -234,7 +234,7 @@ impl Shared {
         let alive = self
             .table
             .iter()
-            .filter_map(|(_, slot)| Some((slot, slot.phase())))
+            .map(|(_, slot)| (slot, slot.phase()))
             .filter(|(_, phase)| is_alive(*phase));
         alive
             .map(|(slot, phase)| Leftover {

@@ -208,7 +208,7 @@ fn end(shared: &Shared, switch: &mut Switch<'_>, task: TaskId, slot: &Slot, endi
     leave_class(shared, slot, ending, now_ns);
     slot.finish(ending, now_ns);
     let is_orphaned = shared.mode() == Mode::Orphaned;
-    tell(shared, switch, task, MessageKind::TaskDead, |status| {
+    tell(shared, switch, task, (MessageKind::TaskDead, now_ns), |status| {
         Some(after_stint(status, TaskState::Dead, now_ns))
     });
     if is_orphaned {
