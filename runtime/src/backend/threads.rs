@@ -18,6 +18,7 @@ use crate::cpu::CpuId;
 use crate::hint::Hints;
 use crate::message::{Message, MessageKind};
 use crate::status::Status;
+use crate::sync::Ordering;
 use crate::task::{Seq, TaskId, TaskState};
 use crate::topology::Topology;
 use crate::transaction::{Batch, Committer, CpuFacts, Outcome, TargetFacts, Transaction, check};
@@ -117,8 +118,10 @@ impl Threads {
     }
 
     /// Looks at everything that sends no message by itself: new requests, blocked tasks, workers
-    /// that were asked to make way and did not yet.
+    /// that were asked to make way and did not yet. Also shows the watchdog that there is an agent: 100
+    /// ms without a call, and the kernel takes over.
     pub fn poll(&mut self, now_ns: u64) {
+        self.shared.heartbeat.store(now_ns, Ordering::Relaxed);
         self.welcome(now_ns);
         for (index, watch) in self.watches.iter_mut().enumerate() {
             watch.look(&self.shared, index, now_ns);

@@ -19,7 +19,7 @@ use crate::world::{Step, World};
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// What a world that never comes to rest looks like.
-const FOR_EVER: Duration = Duration::from_secs(30);
+const FOR_EVER: Duration = Duration::from_secs(20);
 
 /// Plays a script. Takes no lock: waiting for one would be a block that no script asked for.
 #[derive(Debug, Default)]
@@ -150,7 +150,12 @@ impl World for ThreadsWorld {
         let mut rests = 0;
         // Twice in a row, so that a change that is just being published is not missed.
         while rests < 2 {
-            assert!(began.elapsed() < FOR_EVER, "the world never comes to rest");
+            assert!(
+                began.elapsed() < FOR_EVER,
+                "the world never comes to rest: {:?} {:?}",
+                self.unrest(),
+                self.threads
+            );
             self.threads.poll(self.now_ns());
             let at_rest = |p: &Player| p.is_at_rest(self.threads.status(p.task));
             rests = if self.players.iter().all(at_rest) { rests + 1 } else { 0 };
@@ -160,6 +165,14 @@ impl World for ThreadsWorld {
 
     fn status(&mut self, task: TaskId) -> Option<Status> {
         self.threads.status(task)
+    }
+}
+
+impl ThreadsWorld {
+    /// Who is not at rest, and why.
+    fn unrest(&self) -> Vec<(TaskId, Option<Status>, &Actor)> {
+        let restless = self.players.iter().filter(|p| !p.is_at_rest(self.threads.status(p.task)));
+        restless.map(|p| (p.task, self.threads.status(p.task), &*p.actor)).collect()
     }
 }
 

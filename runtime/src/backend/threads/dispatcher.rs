@@ -15,7 +15,6 @@ use crate::agent::{Agent, Turn};
 use crate::ingress::{Admission, Ingress};
 use crate::policy::Policy;
 use crate::stats::{StageRecorder, Stages};
-use crate::sync::Ordering;
 
 /// The longest sleep: also how often a dispatcher that sleeps shows that it lives, five times within
 /// the watchdog's patience.
@@ -56,7 +55,6 @@ impl<P: Policy, I: Ingress> Dispatcher<P, I> {
         let shared = Arc::clone(self.threads.shared());
         loop {
             let now_ns = now_ns();
-            shared.heartbeat.store(now_ns, Ordering::Relaxed);
             shared.stalls.dispatcher.beat(now_ns);
             if shared.is_stopping() {
                 self.threads.stop();
