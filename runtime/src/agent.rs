@@ -81,8 +81,10 @@ impl<P: Policy> Agent<P> {
     pub fn turn<B: Backend>(&mut self, now_ns: u64, backend: &mut B) -> Turn {
         self.counters.turns += 1;
         let seq_read = backend.agent_seq();
+        let gaps_before = self.counters.messages_gap;
         let messages = self.drain(now_ns, backend);
-        if backend.take_overflow() {
+        // A gap is a loss the backend did not own up to; the image is as wrong either way.
+        if backend.take_overflow() || self.counters.messages_gap > gaps_before {
             self.rescan(now_ns, backend);
         }
         self.batch.clear();
@@ -161,3 +163,6 @@ impl<P: Policy> Agent<P> {
         (committed, failed)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,18 @@
 //! 5. Without transactions nothing starts, but nothing is lost either: a task waits as long as its
 //!    agent lives.
 
+pub mod sim;
+#[cfg(not(loom))]
+pub mod threads;
+
+/// Under loom, only what it can model: the rest calls the kernel.
+#[cfg(loom)]
+mod threads {
+    mod mailbox;
+    mod ownership;
+    mod park;
+}
+
 use crate::hint::Hints;
 use crate::message::Message;
 use crate::status::Status;

@@ -106,6 +106,12 @@ impl Consumer {
         Some(message)
     }
 
+    /// Whether nothing is to be read.
+    pub fn is_empty(&self) -> bool {
+        // Relaxed: whoever reads a message then pairs with its producer in `next`.
+        self.ring.head.load(Ordering::Relaxed) == self.ring.tail.load(Ordering::Relaxed)
+    }
+
     /// Whether messages were lost since the last call.
     pub fn take_overflow(&mut self) -> bool {
         // The plain load keeps the usual case free of a locked instruction. Acquire pairs with the

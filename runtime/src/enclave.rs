@@ -184,6 +184,10 @@ impl Enclave {
         if known.id == message.task && !message.seq.is_after(known.seq) {
             return Applied::Old;
         }
+        // A rescan can find the heir of a task whose whole life is still unread in the channel.
+        if known.id.is_heir_of(message.task) {
+            return Applied::Old;
+        }
         self.tasks_live += usize::from(known.state == TaskState::Dead);
         self.tasks[place] = Task {
             id: message.task,

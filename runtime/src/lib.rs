@@ -24,6 +24,31 @@ pub mod task;
 pub mod topology;
 pub mod transaction;
 
+#[cfg(not(loom))]
+mod builder;
+#[cfg(not(loom))]
+mod class;
+#[cfg(not(loom))]
+pub mod ingress;
+#[cfg(not(loom))]
+mod runtime;
+#[cfg(not(loom))]
+pub mod stall;
+#[cfg(not(loom))]
+pub mod stats;
+#[cfg(not(loom))]
+mod ticket;
+
 mod sync;
 
 pub use enclave::Enclave;
+
+#[cfg(not(loom))]
+pub use {
+    backend::threads::Context,
+    builder::{BuildError, Builder},
+    class::Class,
+    ingress::Rejected,
+    runtime::{Drained, Leftover, Runtime},
+    ticket::{RequestError, Ticket},
+};

@@ -1,16 +1,46 @@
 //! Policies: who runs next. Pure: time is an argument, randomness comes from a seed given at
 //! construction, and nothing is read or written but the policy itself.
 
+mod batch_tier;
 mod fifo;
+mod fifo_percpu;
+mod kind;
+mod quantum;
 mod run_queue;
+mod shinjuku;
+mod two_queue;
 
+pub use batch_tier::BatchTier;
 pub use fifo::Fifo;
-pub use run_queue::RunQueue;
+pub use fifo_percpu::FifoPerCpu;
+pub use kind::{AnyPolicy, PolicyKind, PolicyOptionError, PolicyOptions, UnknownPolicy};
+pub use run_queue::{RunQueue, RunQueues};
+pub use shinjuku::Shinjuku;
+pub use two_queue::{Demotion, TwoQueue, TwoQueueOptions};
 
 use crate::enclave::Enclave;
 use crate::message::{Message, MessageKind};
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
+
+/// What a policy did, by reason. Decisions count when they are made, also those that came too late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyCounters {
+    /// Tasks declared long.
+    pub demoted: u64,
+    /// Tasks that were not preempted because too many started ones wait.
+    pub demotions_refused: u64,
+    /// Running tasks replaced by one that had just arrived.
+    pub preempted_on_arrival: u64,
+    /// Running tasks replaced because their quantum was over.
+    pub preempted_quantum: u64,
+    /// Running batch tasks replaced by a latency-critical one.
+    pub preempted_batch: u64,
+    /// Slices given to demoted tasks ahead of fresh ones, for their minimum share.
+    pub shares_granted: u64,
+    /// The attained service beyond which a task counts as long, now; `None` if the policy has none.
+    pub demotion_threshold_ns: Option<u64>,
+}
 
 /// Decides which task runs on which CPU.
 ///
@@ -22,6 +52,14 @@ use crate::transaction::{Batch, Transaction};
 pub trait Policy {
     /// The name used on command lines and in reports.
     fn name(&self) -> &'static str;
+
+    /// Whether its options make sense; a runtime is not built with one whose options do not.
+    ///
+    /// # Errors
+    /// The first option that does not.
+    fn validate(&self) -> Result<(), PolicyOptionError> {
+        Ok(())
+    }
 
     /// Called before anything else, and again whenever the agent had to rebuild its image: forget
     /// all tasks; every runnable one follows as [`Policy::task_new`].
@@ -70,6 +108,11 @@ pub trait Policy {
 
     /// A transaction failed, and its task is still queued.
     fn commit_failed(&mut self, now_ns: u64, task: &Task, transaction: &Transaction);
+
+    /// What the policy did so far.
+    fn counters(&self) -> PolicyCounters {
+        PolicyCounters::default()
+    }
 }
 
 /// Hands a message that was taken in to the callback it belongs to. `task` is its record after the
@@ -96,3 +139,8 @@ pub(crate) fn deliver<P: Policy>(
         _ => policy.other(now_ns, message, enclave),
     }
 }
+
+/// The guide for writing policies: its code is compiled and run with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/policy.md")]
+pub struct Guide;

@@ -18,6 +18,11 @@ pub struct TaskId {
 }
 
 impl TaskId {
+    /// Whether this task got its place in the table after `other` had died there.
+    pub const fn is_heir_of(self, other: Self) -> bool {
+        self.index == other.index && (self.generation.wrapping_sub(other.generation) as i32) > 0
+    }
+
     /// The id as one word, for shared memory.
     pub const fn to_bits(self) -> u64 {
         (self.generation as u64) << 32 | self.index as u64

@@ -251,6 +251,11 @@ impl Batch {
         &mut self.transactions
     }
 
+    /// Whether a transaction for `cpu` is among them.
+    pub fn names(&self, cpu: CpuId) -> bool {
+        self.transactions.iter().any(|transaction| transaction.cpu == cpu)
+    }
+
     /// Whether nothing was decided.
     pub fn is_empty(&self) -> bool {
         self.transactions.is_empty()

@@ -83,3 +83,15 @@ fn a_reused_place_is_a_new_task() {
     assert!(enclave.task(heir).is_some());
     assert_eq!(enclave.tasks_live(), 1);
 }
+
+#[test]
+fn the_unread_life_of_a_predecessor_does_not_unseat_a_task_found_by_rescan() {
+    let mut enclave = enclave();
+    let heir = TaskId { generation: 5, ..TASK };
+    let status = Status { seq: Seq(1), state: TaskState::Queued, ..Status::default() };
+    enclave.discover(heir, &status, Hints::default(), 100);
+    assert_eq!(apply(&mut enclave, MessageKind::TaskNew, 1), Applied::Old);
+    assert_eq!(apply(&mut enclave, MessageKind::TaskDead, 2), Applied::Unknown);
+    assert!(enclave.queued(heir).is_some());
+    assert_eq!(enclave.tasks_live(), 1);
+}

@@ -1,7 +1,7 @@
 //! One queue for all CPUs; a task runs until it blocks or is done.
 
 use crate::enclave::Enclave;
-use crate::policy::{Policy, RunQueue};
+use crate::policy::{BatchTier, Policy, RunQueue};
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
 
@@ -12,6 +12,7 @@ use crate::transaction::{Batch, Transaction};
 #[derive(Debug, Default)]
 pub struct Fifo {
     queue: RunQueue,
+    batch_tier: BatchTier,
 }
 
 impl Policy for Fifo {
@@ -21,21 +22,28 @@ impl Policy for Fifo {
 
     fn attach(&mut self, enclave: &Enclave) {
         self.queue.attach(enclave);
+        self.batch_tier.attach(enclave);
     }
 
     fn task_new(&mut self, _now_ns: u64, task: &Task) {
-        self.queue.push_back(task.id);
+        if !self.batch_tier.accept(task) {
+            self.queue.push_back(task.id);
+        }
     }
 
-    fn schedule(&mut self, _now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
-        for cpu in enclave.idle().iter() {
-            let Some(task) = self.queue.pop_front(enclave) else { break };
-            batch.push(Transaction::new(task.id, task.seq, cpu));
+    fn schedule(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
+        if !self.queue.is_empty(enclave) {
+            for cpu in self.batch_tier.cpus_for_critical(enclave) {
+                let Some(task) = self.queue.pop_front(enclave) else { break };
+                batch.push(Transaction::new(task.id, task.seq, cpu));
+            }
         }
-        None
+        self.batch_tier.schedule(now_ns, enclave, batch)
     }
 
     fn commit_failed(&mut self, _now_ns: u64, task: &Task, _transaction: &Transaction) {
-        self.queue.push_front(task.id);
+        if !self.batch_tier.accept_failed(task) {
+            self.queue.push_front(task.id);
+        }
     }
 }

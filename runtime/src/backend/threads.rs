@@ -1,0 +1,337 @@
+//! Backend `threads`: this process's own native threads, without any privilege.
+//!
+//! A request runs on a native thread (a *worker*) from its first instruction to its last. Each
+//! worker CPU (a *lane*) has one owner at a time; the dispatcher writes commands into its mailbox
+//! and never wakes anybody on the fast path. A preempted worker wakes its successor on the same CPU
+//! and parks where it stands, in a safepoint or in a signal handler.
+//!
+//! This file is the dispatcher's half: it turns what workers did into messages and transactions into
+//! commands. Only the dispatcher's thread has it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::backend::Backend;
+use crate::channel::Consumer;
+use crate::cpu::CpuId;
+use crate::hint::Hints;
+use crate::message::{Message, MessageKind};
+use crate::status::Status;
+use crate::task::{Seq, TaskId, TaskState};
+use crate::topology::Topology;
+use crate::transaction::{Batch, Committer, CpuFacts, Outcome, TargetFacts, Transaction, check};
+
+pub(crate) mod clock;
+mod context;
+mod detached;
+mod dispatcher;
+mod futex;
+mod gauge;
+mod lane;
+mod lane_watch;
+mod mailbox;
+mod ownership;
+mod park;
+pub mod placement;
+mod sentinel;
+mod shared;
+mod signal;
+mod start;
+mod table;
+mod watchdog;
+mod work;
+mod worker;
+
+pub use context::Context;
+pub use gauge::ClassCounts;
+pub use table::{Completion, Ending};
+pub use work::Work;
+
+pub(crate) use dispatcher::Dispatcher;
+pub(crate) use gauge::Refusal;
+pub(crate) use shared::Shared;
+pub(crate) use start::{Crew, Options, WORKERS_MAX, pause, start};
+pub(crate) use table::Submission;
+
+use detached::Detached;
+use lane_watch::LaneWatch;
+use mailbox::Command;
+use ownership::Phase;
+use table::Phase as SlotPhase;
+
+pub use lane_watch::SwitchTimes;
+
+/// New requests told of in one turn at most; the rest wait for the next, after a decision.
+const NEWS_PER_TURN: usize = 64;
+
+/// The dispatcher's half of the backend.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    shared: Arc<Shared>,
+    topology: Topology,
+    rings: Vec<Consumer>,
+    watches: Vec<LaneWatch>,
+    detached: Detached,
+    /// Messages made here. Bounded: news of one turn, and a few a lane.
+    news: VecDeque<Message>,
+    /// Requests that ended, until the dispatcher passes them on. Bounded by the task table.
+    completions: VecDeque<Completion>,
+    next_ring: usize,
+    overflows: u64,
+    agent_seq: Seq,
+    is_stopping: bool,
+}
+
+impl Threads {
+    pub(super) fn new(shared: Arc<Shared>, topology: Topology, rings: Vec<Consumer>) -> Self {
+        let lanes = shared.lanes.len();
+        Self {
+            watches: (0..lanes).map(|_| LaneWatch::default()).collect(),
+            detached: Detached::with_capacity(shared.workers.len()),
+            news: VecDeque::with_capacity(NEWS_PER_TURN + 4 * lanes),
+            completions: VecDeque::with_capacity(shared.table.capacity()),
+            next_ring: 0,
+            overflows: 0,
+            agent_seq: Seq(0),
+            is_stopping: false,
+            shared,
+            topology,
+            rings,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// How long switches took, by what brought them about.
+    pub(crate) fn switch_times(&mut self) -> impl Iterator<Item = &mut SwitchTimes> {
+        self.watches.iter_mut().map(|watch| &mut watch.times)
+    }
+
+    /// Message rings that overflowed, in the backend's life.
+    pub(crate) fn overflows(&self) -> u64 {
+        self.overflows
+    }
+
+    /// Looks at everything that sends no message by itself: new requests, blocked tasks, workers
+    /// that were asked to make way and did not yet.
+    pub(crate) fn poll(&mut self, now_ns: u64) {
+        self.welcome(now_ns);
+        for (index, watch) in self.watches.iter_mut().enumerate() {
+            let noticed = watch.look(&self.shared, index, now_ns);
+            self.news.extend(noticed.into_iter().flatten().flatten());
+        }
+        self.detached.poll_one(&self.shared, now_ns);
+    }
+
+    fn welcome(&mut self, now_ns: u64) {
+        for _ in 0..NEWS_PER_TURN.saturating_sub(self.news.len()) {
+            let Some(task) = self.shared.submitted.pop() else { return };
+            let Some(slot) = self.shared.table.get(task) else { continue };
+            // A fallback may have run it, or a rescan found it, before this entry was read.
+            let news = slot.status.update(task, |status| {
+                let is_new = status.seq == Seq(0) && status.state == TaskState::Queued;
+                is_new.then_some(Status { seq: Seq(1), ..status })
+            });
+            if let Some(status) = news {
+                self.news.push_back(Message {
+                    kind: MessageKind::TaskNew,
+                    cpu: CpuId(0),
+                    task,
+                    seq: status.seq,
+                    time_ns: now_ns,
+                    runtime_ns: 0,
+                });
+            }
+        }
+    }
+
+    /// A message on its way to the agent: what this half must know of it.
+    fn observe(&mut self, message: Message, ring: Option<usize>) -> Message {
+        match message.kind {
+            MessageKind::TaskDead => {
+                self.completions.extend(self.shared.table.retire(message.task))
+            }
+            MessageKind::TaskBlocked => self.detached.watch(message.task),
+            MessageKind::TaskOnCpu => {
+                if let Some(ring) = ring {
+                    self.watches[ring].began(&message);
+                }
+            }
+            _ => {}
+        }
+        message
+    }
+
+    /// The next request that ended.
+    pub(crate) fn next_completion(&mut self) -> Option<Completion> {
+        self.completions.pop_front()
+    }
+
+    /// Whether nothing waits to be read here or in any ring.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.news.is_empty()
+            && self.shared.submitted.is_empty()
+            && self.shared.detached.is_empty()
+            && self.rings.iter().all(Consumer::is_empty)
+    }
+
+    /// Ends the workers through their mailboxes: those that are idle now, others when they are done.
+    pub(crate) fn stop(&mut self) {
+        self.is_stopping = true;
+        for (lane, watch) in self.shared.lanes.iter().zip(&mut self.watches) {
+            watch.stop(lane);
+        }
+    }
+
+    /// Whether every CPU was told to stop.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.watches.iter().all(LaneWatch::is_stopped)
+    }
+
+    /// Whether somebody was asked to make way and has not yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.watches.iter().any(LaneWatch::is_waiting)
+    }
+
+    fn lane_of(&self, cpu: CpuId) -> Option<usize> {
+        self.shared.lanes.iter().position(|lane| lane.cpu == cpu)
+    }
+
+    fn check(&self, transaction: &Transaction) -> Outcome {
+        let lane = self.lane_of(transaction.cpu);
+        let target = self.target_facts(transaction.task);
+        let cpu = lane.map_or(
+            CpuFacts { exists: false, is_online: false, is_occupied: false, is_available: false },
+            |lane| self.cpu_facts(lane, transaction.task),
+        );
+        check(transaction, Committer::REMOTE, target.as_ref(), &cpu)
+    }
+
+    fn target_facts(&self, task: TaskId) -> Option<TargetFacts> {
+        let slot = self.shared.table.get(task)?;
+        let (id, status) = slot.status.read()?;
+        let is_placed = matches!(status.state, TaskState::OnCpu | TaskState::Latched);
+        Some(TargetFacts {
+            is_agent: false,
+            is_gone: id != task || status.state == TaskState::Dead,
+            seq: status.seq,
+            is_ours: true,
+            is_runnable: is_placed || status.state == TaskState::Queued,
+            on_cpu: is_placed.then_some(status.cpu),
+            in_enclave: true,
+        })
+    }
+
+    fn cpu_facts(&self, index: usize, task: TaskId) -> CpuFacts {
+        let lane = &self.shared.lanes[index];
+        let owner = lane.ownership.read();
+        let is_taken = owner.epoch == self.watches[index].posted_epoch;
+        let is_in_task = owner.phase == Phase::InTask;
+        let is_bound = || self.shared.table.get(task).is_some_and(|s| s.bound_to().is_some());
+        // A fresh request needs a worker of its own where the present one keeps its.
+        let has_worker = !is_in_task || lane.idle_count() > 0 || is_bound();
+        CpuFacts {
+            exists: true,
+            is_online: true,
+            is_occupied: is_in_task || !is_taken,
+            is_available: is_taken && has_worker && !self.is_stopping,
+        }
+    }
+
+    fn apply(&mut self, now_ns: u64, transaction: &Transaction) {
+        let Some(index) = self.lane_of(transaction.cpu) else { return };
+        let slot = self.shared.table.slot(transaction.task.index);
+        let _released_by_the_watchdog_if_none = slot.status.update(transaction.task, |status| {
+            let is_queued = status.state == TaskState::Queued;
+            is_queued.then_some(Status {
+                state: TaskState::Latched,
+                cpu: transaction.cpu,
+                ..status
+            })
+        });
+        self.watches[index].post(
+            &self.shared,
+            index,
+            now_ns,
+            Command::Run(transaction.task),
+            transaction.slice_ns,
+        );
+    }
+}
+
+impl Backend for Threads {
+    fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    fn agent_seq(&self) -> Seq {
+        self.agent_seq
+    }
+
+    fn next_message(&mut self) -> Option<Message> {
+        let mut found = self.news.pop_front().map(|message| self.observe(message, None));
+        for _ in 0..self.rings.len() {
+            if found.is_some() {
+                break;
+            }
+            let ring = self.next_ring;
+            found = self.rings[ring].next().map(|message| self.observe(message, Some(ring)));
+            if found.is_none() {
+                self.next_ring = (ring + 1) % self.rings.len();
+            }
+        }
+        if found.is_none() {
+            found = self.shared.detached.pop().map(|message| self.observe(message, None));
+        }
+        if found.is_some() {
+            self.agent_seq = self.agent_seq.next();
+        }
+        found
+    }
+
+    fn take_overflow(&mut self) -> bool {
+        let lost =
+            self.rings.iter_mut().filter_map(|ring| ring.take_overflow().then_some(())).count();
+        self.overflows += lost as u64;
+        lost > 0
+    }
+
+    fn hints(&self, task: TaskId) -> Hints {
+        self.shared.table.get(task).map(table::Slot::hints).unwrap_or_default()
+    }
+
+    fn rescan(&mut self, visit: &mut dyn FnMut(TaskId, Status, Hints)) {
+        self.news.clear();
+        for ring in &mut self.rings {
+            while ring.next().is_some() {}
+        }
+        while self.shared.detached.pop().is_some() {}
+        self.detached.clear();
+        for (task, slot) in self.shared.table.iter() {
+            if slot.is_in(SlotPhase::Done) {
+                self.completions.extend(self.shared.table.retire(task));
+                continue;
+            }
+            let is_alive = slot.is_in(SlotPhase::Pending) || slot.is_in(SlotPhase::Started);
+            let Some((id, status)) = slot.status.read().filter(|_| is_alive) else { continue };
+            if id != task || (status.seq == Seq(0) && slot.is_in(SlotPhase::Pending)) {
+                continue;
+            }
+            if status.state == TaskState::Blocked {
+                self.detached.watch(task);
+            }
+            visit(task, status, slot.hints());
+        }
+    }
+
+    fn commit(&mut self, now_ns: u64, _seq_read: Seq, batch: &mut Batch) {
+        let this = RefCell::new(self);
+        batch.resolve(
+            |transaction| this.borrow().check(transaction),
+            |transaction| this.borrow_mut().apply(now_ns, transaction),
+        );
+    }
+}

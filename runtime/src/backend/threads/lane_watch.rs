@@ -1,0 +1,326 @@
+//! What the dispatcher keeps of a worker CPU: the last command, whether it was obeyed, and whether
+//! the task that runs there is blocked.
+
+use hdrhistogram::Histogram;
+
+use super::lane::Lane;
+use super::mailbox::Command;
+use super::ownership::{Owner, Phase};
+use super::sentinel::{self, Beat};
+use super::shared::{Shared, count};
+use super::signal;
+use crate::message::{Message, MessageKind};
+use crate::status::Status;
+use crate::sync::Ordering;
+use crate::task::{TaskId, TaskState};
+use crate::transaction::SLICE_INFINITE_NS;
+
+/// How long a safepoint has before a signal follows. A flag is seen in 0.1 us where there are
+/// safepoints; a signal costs each side 6 us. Halving it sends signals into code that was about to
+/// look; doubling it delays code that never looks.
+const GRACE_NS: u64 = 2_000;
+
+/// After so many signals in a row the grace is saved, but for every so manieth time, which would
+/// notice safepoints that came back. A tick takes three in a row at most.
+const DEAF_AFTER: u32 = 4;
+const DEAF_PROBE: u32 = 32;
+
+/// The same where the task seems blocked: its CPU's sentinel takes over, and a signal would only
+/// break its system call off.
+const GRACE_BLOCKED_NS: u64 = 50_000;
+
+/// A signal takes 12-40 us to arrive on a virtual machine; one unanswered for this long may have
+/// been consumed as stale.
+const RESEND_NS: u64 = 100_000;
+
+/// A blocked task whose sentinel has not stepped for this long runs again: six steps, or a tick.
+const AWAKE_NS: u64 = 30_000;
+
+/// Highest switch time told apart, 10 ms; above it counts as that.
+const SWITCH_MAX_NS: u64 = 10_000_000;
+
+/// Times from a preempting decision to the next task's first instruction.
+#[derive(Clone, Debug)]
+pub struct SwitchTimes {
+    /// Where the safepoint flag was enough.
+    pub by_safepoint: Histogram<u64>,
+    /// Where a signal was sent.
+    pub by_signal: Histogram<u64>,
+}
+
+impl Default for SwitchTimes {
+    fn default() -> Self {
+        let histogram = || {
+            Histogram::new_with_bounds(1, SWITCH_MAX_NS, 3)
+                .expect("bounds that the library accepts")
+        };
+        Self { by_safepoint: histogram(), by_signal: histogram() }
+    }
+}
+
+impl SwitchTimes {
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.by_safepoint += &other.by_safepoint;
+        self.by_signal += &other.by_signal;
+    }
+
+    /// Forgets all counts.
+    pub fn clear(&mut self) {
+        self.by_safepoint.reset();
+        self.by_signal.reset();
+    }
+}
+
+/// A worker was asked to make way, and has not yet.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    owner: Owner,
+    signalled_ns: Option<u64>,
+}
+
+/// The slice of the command under way or obeyed last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slice {
+    length_ns: u64,
+    ends_ns: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct LaneWatch {
+    pub(super) posted_epoch: u32,
+    pub(super) times: SwitchTimes,
+    posted_ns: u64,
+    asked: Option<Asked>,
+    /// Preemptions in a row that took a signal: work that has no safepoints is not waited for.
+    deaf: u32,
+    slice: Slice,
+    beat: Beat,
+    beat_ns: u64,
+    /// The epoch whose task was told to be blocked.
+    blocked_epoch: Option<u32>,
+    is_stopped: bool,
+}
+
+/// What a look brought to light: messages for the agent, in order.
+pub(super) type Noticed = [Option<Message>; 2];
+
+impl LaneWatch {
+    /// Whether the last command has been taken.
+    pub(super) fn is_taken(&self, lane: &Lane) -> bool {
+        lane.ownership.read().epoch == self.posted_epoch
+    }
+
+    /// Posts the last command, once the one before has been taken.
+    pub(super) fn stop(&mut self, lane: &Lane) {
+        if !self.is_stopped && self.is_taken(lane) {
+            self.posted_epoch = lane.mailbox.post(self.posted_epoch, Command::Stop);
+            self.is_stopped = true;
+        }
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
+    /// Whether a worker was asked to make way and has not yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Posts a command. If a task runs, its worker is asked to make way.
+    pub(super) fn post(
+        &mut self,
+        shared: &Shared,
+        index: usize,
+        now_ns: u64,
+        command: Command,
+        slice_ns: u64,
+    ) {
+        let lane = &shared.lanes[index];
+        self.slice = Slice { length_ns: slice_ns, ends_ns: None };
+        self.posted_ns = now_ns;
+        self.posted_epoch = lane.mailbox.post(self.posted_epoch, command);
+        sentinel::rouse(lane);
+        self.insist(shared, lane.ownership.read(), now_ns);
+    }
+
+    /// A task began to run here.
+    pub(super) fn began(&mut self, message: &Message) {
+        let slice = &mut self.slice;
+        slice.ends_ns = (slice.length_ns != SLICE_INFINITE_NS)
+            .then(|| message.time_ns.saturating_add(slice.length_ns));
+        if let Some(asked) = self.asked.take() {
+            let took_ns = message.time_ns.saturating_sub(self.posted_ns);
+            match asked.signalled_ns {
+                None => {
+                    self.deaf = 0;
+                    self.times.by_safepoint.saturating_record(took_ns);
+                }
+                Some(_) => {
+                    self.deaf = self.deaf.saturating_add(1);
+                    self.times.by_signal.saturating_record(took_ns);
+                }
+            }
+        }
+    }
+
+    /// One look at `now_ns`.
+    pub(super) fn look(&mut self, shared: &Shared, index: usize, now_ns: u64) -> Option<Noticed> {
+        let lane = &shared.lanes[index];
+        let owner = lane.ownership.read();
+        self.insist(shared, owner, now_ns);
+        self.end_slice(shared, index, owner, now_ns);
+        self.watch_sentinel(shared, lane, owner, now_ns)
+    }
+
+    /// Asks whoever runs a task while a command waits to make way: by its safepoint flag, then by
+    /// signals.
+    ///
+    /// The command may have been posted when the owner was still about to enter the task, so this
+    /// looks at what is, not at what was when it was posted.
+    fn insist(&mut self, shared: &Shared, owner: Owner, now_ns: u64) {
+        if owner.phase != Phase::InTask || owner.epoch == self.posted_epoch || self.is_stopped {
+            return;
+        }
+        let worker = shared.worker(owner.worker);
+        let signalled_ns = match self.asked {
+            Some(asked) if asked.owner == owner => asked.signalled_ns,
+            _ => {
+                worker.ask_at(owner.epoch);
+                self.asked = Some(Asked { owner, signalled_ns: None });
+                None
+            }
+        };
+        let (waited_ns, patience_ns, counter) = match signalled_ns {
+            None => (now_ns - self.posted_ns, self.grace_ns(owner), &shared.counters.signals_sent),
+            Some(last_ns) => (now_ns - last_ns, RESEND_NS, &shared.counters.signals_resent),
+        };
+        if waited_ns >= patience_ns {
+            count(counter);
+            self.asked = Some(Asked { owner, signalled_ns: Some(now_ns) });
+            signal::send(worker.tid.load(Ordering::Relaxed));
+        }
+    }
+
+    /// How long a safepoint has.
+    fn grace_ns(&self, owner: Owner) -> u64 {
+        let is_deaf = self.deaf >= DEAF_AFTER && !self.deaf.is_multiple_of(DEAF_PROBE);
+        match self.blocked_epoch {
+            Some(epoch) if epoch == owner.epoch => GRACE_BLOCKED_NS,
+            _ if is_deaf => 0,
+            _ => GRACE_NS,
+        }
+    }
+
+    fn end_slice(&mut self, shared: &Shared, index: usize, owner: Owner, now_ns: u64) {
+        let is_over = self.slice.ends_ns.is_some_and(|ends_ns| now_ns >= ends_ns);
+        if !is_over {
+            return;
+        }
+        self.slice.ends_ns = None;
+        if owner.phase == Phase::InTask && owner.epoch == self.posted_epoch {
+            self.post(shared, index, now_ns, Command::Vacate, SLICE_INFINITE_NS);
+        }
+    }
+
+    fn watch_sentinel(
+        &mut self,
+        shared: &Shared,
+        lane: &Lane,
+        owner: Owner,
+        now_ns: u64,
+    ) -> Option<Noticed> {
+        if self.blocked_epoch.is_some_and(|epoch| epoch != owner.epoch) {
+            self.blocked_epoch = None;
+        }
+        let beat = sentinel::read_beat(&lane.sentinel_beat);
+        let has_stepped = beat != self.beat;
+        if has_stepped {
+            self.beat = beat;
+            self.beat_ns = now_ns;
+        }
+        if owner.phase != Phase::InTask || owner.epoch != beat.epoch {
+            return None;
+        }
+        match self.blocked_epoch {
+            None if has_stepped => self.blocked(shared, lane, owner, now_ns),
+            Some(_) if now_ns - self.beat_ns > AWAKE_NS => self.awake(shared, lane, owner, now_ns),
+            _ => None,
+        }
+    }
+
+    /// The owner's task is blocked.
+    fn blocked(
+        &mut self,
+        shared: &Shared,
+        lane: &Lane,
+        owner: Owner,
+        now_ns: u64,
+    ) -> Option<Noticed> {
+        let task = shared.worker(owner.worker).task();
+        let status = note(shared, task, |status| {
+            let runs_here = status.state == TaskState::OnCpu && status.cpu == lane.cpu;
+            runs_here.then(|| Status {
+                seq: status.seq.next(),
+                state: TaskState::Blocked,
+                runtime_ns: status.runtime_ns + now_ns.saturating_sub(status.since_ns),
+                ..status
+            })
+        })?;
+        self.blocked_epoch = Some(owner.epoch);
+        let message = message(MessageKind::TaskBlocked, task, &status, now_ns);
+        Some([Some(message), None])
+    }
+
+    /// The owner's task was blocked, and runs again where it was.
+    fn awake(
+        &mut self,
+        shared: &Shared,
+        lane: &Lane,
+        owner: Owner,
+        now_ns: u64,
+    ) -> Option<Noticed> {
+        if lane.sentinel_nap.load(Ordering::Relaxed) == 1 {
+            return None;
+        }
+        let task = shared.worker(owner.worker).task();
+        let status = note(shared, task, |status| {
+            let is_blocked_here = status.state == TaskState::Blocked && status.cpu == lane.cpu;
+            is_blocked_here.then(|| Status {
+                seq: status.seq.next().next(),
+                state: TaskState::OnCpu,
+                since_ns: now_ns,
+                ..status
+            })
+        })?;
+        self.blocked_epoch = None;
+        let on_cpu = message(MessageKind::TaskOnCpu, task, &status, now_ns);
+        let wakeup = Message {
+            kind: MessageKind::TaskWakeup,
+            seq: crate::task::Seq(status.seq.0.wrapping_sub(1)),
+            ..on_cpu
+        };
+        Some([Some(wakeup), Some(on_cpu)])
+    }
+}
+
+/// Changes a running task's status from outside, if its own thread is not just doing so.
+fn note(
+    shared: &Shared,
+    task: TaskId,
+    change: impl FnMut(Status) -> Option<Status>,
+) -> Option<Status> {
+    shared.table.get(task)?.status.try_update(task, change).ok().flatten()
+}
+
+fn message(kind: MessageKind, task: TaskId, status: &Status, now_ns: u64) -> Message {
+    Message {
+        kind,
+        cpu: status.cpu,
+        task,
+        seq: status.seq,
+        time_ns: now_ns,
+        runtime_ns: status.runtime_ns,
+    }
+}

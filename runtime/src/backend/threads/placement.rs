@@ -1,0 +1,70 @@
+//! Which CPU a thread runs on, and under which of the kernel's policies. Needs no privilege.
+
+use std::io;
+
+use crate::cpu::{CPUS_MAX, CpuId, CpuSet};
+
+/// The CPUs the calling thread may use: the affinity mask, already narrowed by any cpuset.
+///
+/// # Errors
+/// The kernel's, if it has more CPUs than [`CPUS_MAX`] or the call is forbidden.
+pub fn allowed_cpus() -> io::Result<CpuSet> {
+    // SAFETY: an all-zero cpu_set_t is a valid, empty set.
+    let mut mask: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `mask` is a valid place of the size stated.
+    let code = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut mask) };
+    if code != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let is_set = |cpu: &usize| {
+        // SAFETY: the index is below the set's size, 1024.
+        unsafe { libc::CPU_ISSET(*cpu, &mask) }
+    };
+    Ok((0..CPUS_MAX).filter(is_set).map(|cpu| CpuId(cpu as u16)).collect())
+}
+
+/// Restricts thread `tid` (0: the calling one) to `cpus`.
+///
+/// # Errors
+/// The kernel's: none of the CPUs is in the process's cpuset, or the thread is gone.
+pub fn pin(tid: libc::pid_t, cpus: &CpuSet) -> io::Result<()> {
+    // SAFETY: an all-zero cpu_set_t is a valid, empty set.
+    let mut mask: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for cpu in cpus.iter() {
+        // SAFETY: CPU numbers are below CPUS_MAX, which is below the set's size.
+        unsafe { libc::CPU_SET(cpu.index(), &mut mask) };
+    }
+    // SAFETY: `mask` is a valid set of the size stated.
+    match unsafe { libc::sched_setaffinity(tid, size_of::<libc::cpu_set_t>(), &raw const mask) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The kernel's policies an unprivileged thread may choose.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum KernelPolicy {
+    /// Does not preempt on wake-up: whoever wakes a successor gets to park before it runs.
+    Batch,
+    /// Runs only when nothing else on the CPU wants to.
+    Idle,
+}
+
+/// Puts the calling thread under `policy`; refused silently by some sandboxes, where the default
+/// policy merely costs an extra switch now and then.
+pub(super) fn adopt(policy: KernelPolicy) {
+    let number = match policy {
+        KernelPolicy::Batch => libc::SCHED_BATCH,
+        KernelPolicy::Idle => libc::SCHED_IDLE,
+    };
+    // SAFETY: an all-zero sched_param is valid; both policies require priority 0.
+    let param: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: thread 0 is the caller, `param` is valid for reading.
+    unsafe { libc::sched_setscheduler(0, number, &raw const param) };
+}
+
+/// The calling thread's id, for signals and affinity.
+pub(super) fn own_tid() -> libc::pid_t {
+    // SAFETY: has no preconditions.
+    unsafe { libc::gettid() }
+}
