@@ -3,13 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use revenant::policy::PolicyKind;
+use revenant_bench::simulate::CPUS_MAX;
 use revenant_bench::workload::WorkloadChoice;
-use revenant_loadgen::Arrivals;
+use revenant_loadgen::{Arrivals, Mix, MixError};
 
 /// Most runs a comparison keeps in memory, and more than anyone has the patience for.
 const SEEDS_MAX: u64 = 1_000;
 /// Longest run: an hour.
 const SECONDS_MAX: f64 = 3_600.0;
+/// Most simulated requests: samples of them take 1.2 GB.
+const REQUESTS_MAX: i64 = 20_000_000;
 /// Highest load: beyond it queues only grow, and every system looks the same.
 const LOAD_MAX: f64 = 1.5;
 
@@ -25,7 +29,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a workload on several systems in turn and compare their tail latency.
     Compare(Compare),
-    /// Name the workloads and systems there are.
+    /// Run a policy on simulated CPUs, 1 to 512 of them, and show the same measures.
+    Simulate(Simulate),
+    /// Name the workloads, systems and policies there are.
     List,
 }
 
@@ -101,6 +107,62 @@ pub(crate) struct Compare {
     pub(crate) html: Option<PathBuf>,
 }
 
+const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  revenant-bench simulate --cpus 20 --policy shinjuku --load 0.8
+      the paper's policy on twenty CPUs, where nothing costs anything
+  revenant-bench simulate --cpus 256 --load 0.9 --preempt-cost-us 3 --requests 5000000
+      would one dispatcher's policy still do on a large machine?
+  revenant-bench simulate --cpus 8 --mix 50:1us,50:100us --exp --policy fifo --load 0.7
+      exponential service times with these means
+
+The same arguments give the same results, to the byte.";
+
+/// What to simulate.
+#[derive(Debug, Args)]
+#[command(after_help = SIMULATE_EXAMPLES)]
+pub(crate) struct Simulate {
+    /// CPUs, from 1 to 512.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=CPUS_MAX as i64), default_value = "20")]
+    pub(crate) cpus: u16,
+
+    /// Policy by name (see `list`).
+    #[arg(long, value_name = "P", default_value = "two-queue")]
+    pub(crate) policy: PolicyKind,
+
+    /// Offered work over what the CPUs can do, above 0 and at most 1.5.
+    #[arg(long, value_name = "L", value_parser = load, default_value = "0.8")]
+    pub(crate) load: f64,
+
+    /// Classes as SHARE:TIME pieces.
+    #[arg(long, value_name = "MIX", value_parser = mix, default_value = "99.5:10us,0.5:10ms")]
+    pub(crate) mix: Mix,
+
+    /// Exponential service times with the means of the mix.
+    #[arg(long)]
+    pub(crate) exp: bool,
+
+    /// Turn of a task while others wait, for shinjuku; for two-queue, of a demoted task.
+    #[arg(long, value_name = "Q", value_parser = microseconds)]
+    pub(crate) quantum_us: Option<u64>,
+
+    /// CPU time that a preemption burns.
+    #[arg(long, value_name = "C", value_parser = microseconds_or_none, default_value = "0")]
+    pub(crate) preempt_cost_us: u64,
+
+    /// Requests.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=REQUESTS_MAX), default_value = "1000000")]
+    pub(crate) requests: u32,
+
+    /// Seed of the arrivals.
+    #[arg(long, value_name = "S", default_value = "1")]
+    pub(crate) seed: u64,
+
+    /// Write the results as a JSON document (docs/results.md).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
 /// Reads the command line. On help and on bad input, the text to print and the exit code.
 pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Cli, (String, u8)> {
     Cli::try_parse_from(arguments).map_err(|error| {
@@ -127,6 +189,26 @@ fn load(text: &str) -> Result<f64, String> {
         return Ok(load);
     }
     Err(format!("give loads above 0 and at most {LOAD_MAX}, as in 0.5,0.9 (1 keeps workers busy)"))
+}
+
+fn mix(text: &str) -> Result<Mix, MixError> {
+    Mix::parse(text)
+}
+
+/// Microseconds as nanoseconds.
+fn microseconds(text: &str) -> Result<u64, String> {
+    match microseconds_or_none(text) {
+        Ok(ns) if ns > 0 => Ok(ns),
+        _ => Err("give a number of microseconds above 0, as in 30".to_owned()),
+    }
+}
+
+fn microseconds_or_none(text: &str) -> Result<u64, String> {
+    let us = text.trim().parse::<f64>().unwrap_or(f64::NAN);
+    if (0.0..=1e6).contains(&us) {
+        return Ok((us * 1e3).round() as u64);
+    }
+    Err("give a number of microseconds from 0 to 1000000, as in 2.5".to_owned())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -162,6 +244,10 @@ mod tests {
             ("revenant-bench compare --arrivals often", "poisson"),
             ("revenant-bench compare --sytems eevdf", "--sytems"),
             ("revenant-bench compar", "compar"),
+            ("revenant-bench simulate --cpus 513", "512"),
+            ("revenant-bench simulate --policy cfs", "two-queue"),
+            ("revenant-bench simulate --quantum-us 0", "above 0"),
+            ("revenant-bench simulate --mix 99:10us", "add up to 99"),
         ];
         for (line, expected) in lines {
             let (text, code) = read_line(line).unwrap_err();

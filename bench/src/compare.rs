@@ -3,6 +3,7 @@
 //! Loads are the outer loop and systems the inner one: systems that are compared run within a few
 //! seconds of each other and share the machine's mood. All systems of a seed replay the same plan.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use revenant_loadgen::{Arrivals, Phase, Plan, PlanError, PlanSpec};
@@ -68,7 +69,7 @@ impl Experiment {
     pub fn compare(
         &self,
         systems: &[&'static dyn System],
-        stop: &AtomicBool,
+        stop: &Arc<AtomicBool>,
         progress: &mut Progress,
     ) -> Result<Results, PlanError> {
         for &load in &self.loads {
@@ -107,11 +108,12 @@ impl Experiment {
         &self,
         load: f64,
         systems: &[&'static dyn System],
-        (stop, progress): (&AtomicBool, &mut Progress),
+        (stop, progress): (&Arc<AtomicBool>, &mut Progress),
         cells: &mut [Vec<Measured>],
     ) -> Result<(), Ended> {
         for &seed in &self.seeds {
             let plan = self.plan(load, seed).expect("a plan of this load was made before");
+            let plan = Arc::new(plan);
             let run = Run {
                 plan: &plan,
                 mix: &self.workload.mix,

@@ -1,6 +1,5 @@
 //! The command `compare`: options in, table and files out.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +14,6 @@ use revenant_bench::progress::Progress;
 use revenant_bench::site::Site;
 use revenant_bench::system::{self, Extras, System};
 use revenant_bench::{html, table};
-use revenant_loadgen::PRESETS;
 
 use crate::Failure;
 use crate::cli::Compare;
@@ -26,12 +24,12 @@ const INTERRUPTED: u8 = 130;
 /// Runs the comparison that was asked for.
 pub(crate) fn compare(options: Compare) -> Result<ExitCode, Failure> {
     let systems = systems(&options.systems).map_err(Failure::BadInput)?;
-    let site = Site::of_this_process(options.workers).map_err(bad_input)?;
+    let site = Site::of_this_process(options.workers).map_err(Failure::bad_input)?;
     let json = destination(options.json.as_deref())?;
     let html = destination(options.html.as_deref())?;
     let stop = stop_on_ctrl_c().map_err(Failure::Broken)?;
     let machine = Machine::read();
-    let workload = options.workload.prepare(&site).map_err(broken)?;
+    let workload = options.workload.prepare(&site).map_err(Failure::broken)?;
     let experiment = Experiment {
         workload,
         site,
@@ -43,7 +41,7 @@ pub(crate) fn compare(options: Compare) -> Result<ExitCode, Failure> {
         extras: Extras { batch: options.batch, no_safepoints: options.no_safepoints },
     };
     let mut progress = Progress::on_stderr();
-    let results = experiment.compare(&systems, &stop, &mut progress).map_err(bad_input)?;
+    let results = experiment.compare(&systems, &stop, &mut progress).map_err(Failure::bad_input)?;
     progress.end();
     let Results { rows, skipped, failure, complete } = results;
     let document = Document {
@@ -57,7 +55,7 @@ pub(crate) fn compare(options: Compare) -> Result<ExitCode, Failure> {
     };
     show(&document, json.as_ref(), html.as_ref()).map_err(Failure::Broken)?;
     if let Some(error) = failure {
-        return Err(broken(error));
+        return Err(Failure::broken(error));
     }
     if document.rows.is_empty() && complete {
         return Err(Failure::Broken(anyhow!("none of the systems asked for can run here")));
@@ -66,7 +64,7 @@ pub(crate) fn compare(options: Compare) -> Result<ExitCode, Failure> {
 }
 
 /// The table to stdout, the documents to their files.
-fn show(
+pub(crate) fn show(
     document: &Document,
     json: Option<&Destination>,
     html: Option<&Destination>,
@@ -99,8 +97,9 @@ fn systems(names: &[String]) -> anyhow::Result<Vec<&'static dyn System>> {
     Ok(systems)
 }
 
-fn destination(path: Option<&Path>) -> Result<Option<Destination>, Failure> {
-    path.map(Destination::new).transpose().map_err(bad_input)
+/// Checks a file that results are to go to.
+pub(crate) fn destination(path: Option<&Path>) -> Result<Option<Destination>, Failure> {
+    path.map(Destination::new).transpose().map_err(Failure::bad_input)
 }
 
 /// The first Ctrl-C ends the run and shows what there is; the second ends the program.
@@ -114,28 +113,4 @@ fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     })
     .context("cannot catch Ctrl-C")?;
     Ok(stop)
-}
-
-/// All names there are, a line each.
-pub(crate) fn list() -> String {
-    let mut text = String::from("Workloads (--workload):\n");
-    for preset in PRESETS {
-        let _ = writeln!(text, "  {:<18} {}", preset.name, preset.about);
-    }
-    text += "  SHARE:TIME,...     a mix of your own, as in 99.5:10us,0.5:10ms\n";
-    text += "\nSystems (--systems):\n";
-    for system in system::ALL {
-        let unavailable =
-            system.available().err().map_or_else(String::new, |why| format!(" [skipped: {why}]"));
-        let _ = writeln!(text, "  {:<18} {}{unavailable}", system.name(), system.about());
-    }
-    text
-}
-
-fn bad_input(error: impl Into<anyhow::Error>) -> Failure {
-    Failure::BadInput(error.into())
-}
-
-fn broken(error: impl Into<anyhow::Error>) -> Failure {
-    Failure::Broken(error.into())
 }

@@ -6,7 +6,8 @@
 //! seed. A system gets a [`system::Run`]: the plan, the [`request_work`] and the CPUs of the
 //! [`site`]. Those on real threads share a [`replay`]: its generator follows the [`pacer`], all
 //! stamp with one [`clock`] into [`stamps`], and [`heartbeat`]s tell when a CPU stalled. What comes
-//! back is a [`system::RunOutcome`], which [`measure`] makes rows of.
+//! back is a [`system::RunOutcome`], which [`measure`] makes rows of. [`simulate`] runs a policy on
+//! the simulator instead, on as many CPUs as one likes.
 //!
 //! # Life of a result
 //!
@@ -30,6 +31,7 @@ pub mod pacer;
 pub mod progress;
 pub mod replay;
 pub mod request_work;
+pub mod simulate;
 pub mod site;
 pub mod stamps;
 pub mod switches;

@@ -2,6 +2,8 @@
 
 mod cli;
 mod comparing;
+mod listing;
+mod simulating;
 
 use std::process::ExitCode;
 
@@ -29,8 +31,9 @@ fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Compare(options) => comparing::compare(options),
+        Command::Simulate(options) => simulating::simulate(options),
         Command::List => {
-            print!("{}", comparing::list());
+            print!("{}", listing::list());
             Ok(ExitCode::SUCCESS)
         }
     };
@@ -41,4 +44,14 @@ fn main() -> ExitCode {
     };
     eprintln!("error: {error:#}");
     ExitCode::from(code)
+}
+
+impl Failure {
+    fn bad_input(error: impl Into<anyhow::Error>) -> Self {
+        Self::BadInput(error.into())
+    }
+
+    fn broken(error: impl Into<anyhow::Error>) -> Self {
+        Self::Broken(error.into())
+    }
 }

@@ -102,6 +102,7 @@ fn stalls_per_s(stalls: &[Window], phase: Phase) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
     use revenant::cpu::CpuId;
@@ -124,7 +125,7 @@ mod tests {
             duration_ns: PHASE.end_ns,
             seed: 1,
         };
-        let plan = Plan::new(&mix, spec).unwrap();
+        let plan = Arc::new(Plan::new(&mix, spec).unwrap());
         let sample = |planned: &revenant_loadgen::Planned| Sample {
             class: 0,
             intended_ns: planned.intended_ns,
@@ -147,7 +148,7 @@ mod tests {
             work: &RequestWork::Spin(Calibration::from_iterations_per_us(1.0)),
             site: &site,
             extras: Extras::default(),
-            stop: &AtomicBool::new(false),
+            stop: &Arc::new(AtomicBool::new(false)),
         };
         Measured::of("fifo-pool", 0.1, &run, &outcome, PHASE)
     }

@@ -1,28 +1,30 @@
 //! When the generator sends what: the plan against the clock, the same for every system.
 
-use revenant_loadgen::{Plan, Planned};
+use std::sync::Arc;
+
+use revenant_loadgen::Plan;
 
 /// The requests of a plan that are still to be sent.
 ///
 /// Open loop: a request is due at its intended time whatever became of those before. One that is
 /// late is due at once; nothing is ever left out.
 #[derive(Clone, Debug)]
-pub struct Pacer<'a> {
-    requests: &'a [Planned],
+pub struct Pacer {
+    plan: Arc<Plan>,
     next: usize,
 }
 
-impl<'a> Pacer<'a> {
+impl Pacer {
     /// All requests of `plan`.
     #[must_use]
-    pub fn new(plan: &'a Plan) -> Self {
-        Self { requests: plan.requests(), next: 0 }
+    pub fn new(plan: &Arc<Plan>) -> Self {
+        Self { plan: Arc::clone(plan), next: 0 }
     }
 
     /// The next request by its index in the plan, if it is due at `now_ns` from the plan's start.
     #[inline]
     pub fn due(&mut self, now_ns: u64) -> Option<u32> {
-        let planned = self.requests.get(self.next)?;
+        let planned = self.plan.requests().get(self.next)?;
         if planned.intended_ns > now_ns {
             return None;
         }
@@ -34,7 +36,7 @@ impl<'a> Pacer<'a> {
     /// Whether the last request was sent.
     #[must_use]
     pub fn finished(&self) -> bool {
-        self.next == self.requests.len()
+        self.next == self.plan.requests().len()
     }
 }
 
@@ -76,7 +78,7 @@ mod tests {
 
     #[test]
     fn sends_in_order_and_the_late_ones_at_once() {
-        let plan = plan("10us");
+        let plan = Arc::new(plan("10us"));
         let mut pacer = Pacer::new(&plan);
         assert_eq!(pacer.due(999_999), None);
         assert_eq!(pacer.due(2_000_000), Some(0));

@@ -14,10 +14,13 @@ mod eevdf;
 mod eevdf_nice;
 mod eevdf_slice;
 mod fifo_pool;
+mod ideal;
+mod ideal_ps;
 mod round_robin;
 mod thread_per_request;
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use revenant_loadgen::{Mix, Plan, Sample, Window};
@@ -56,13 +59,15 @@ pub const ALL: &[&dyn System] = &[
     &eevdf_nice::EevdfNice,
     &fifo_pool::FifoPool,
     &round_robin::RoundRobin,
+    &ideal::Ideal,
+    &ideal_ps::IdealPs,
 ];
 
 /// What one run is asked to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
     /// The requests, with their intended times.
-    pub plan: &'a Plan,
+    pub plan: &'a Arc<Plan>,
     /// Their classes.
     pub mix: &'a Mix,
     /// What they do.
@@ -72,7 +77,7 @@ pub struct Run<'a> {
     /// What besides.
     pub extras: Extras,
     /// Set on Ctrl-C: the run ends soon, its outcome is thrown away.
-    pub stop: &'a AtomicBool,
+    pub stop: &'a Arc<AtomicBool>,
 }
 
 /// Choices that are the same for all runs of an experiment.
@@ -87,7 +92,7 @@ pub struct Extras {
 /// What one run left.
 #[derive(Clone, Debug, Default)]
 pub struct RunOutcome {
-    /// A sample a request of the plan, in its order; times from the plan's start.
+    /// A sample a request of the plan, in any order; times from the plan's start.
     pub samples: Vec<Sample>,
     /// From the plan's start until the last straggler was done or given up.
     pub span_ns: u64,

@@ -18,7 +18,6 @@ pub mod enclave;
 pub mod hint;
 pub mod message;
 pub mod policy;
-pub mod stall;
 pub mod status;
 pub mod task;
 pub mod topology;
