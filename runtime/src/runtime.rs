@@ -113,7 +113,10 @@ impl Runtime {
                 answering.begin();
                 let value = work(context);
                 // The requester takes the same lock: it should not wait for a parked holder.
-                context.no_preempt(|| answering.answer(value));
+                context.no_preempt(|| {
+                    context.settle();
+                    answering.answer(value);
+                });
             }
             Err(ending) => answering.refuse(ending),
         }));

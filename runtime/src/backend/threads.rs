@@ -293,9 +293,9 @@ impl Backend for Threads {
     }
 
     fn take_overflow(&mut self) -> bool {
-        let lost =
-            self.rings.iter_mut().filter_map(|ring| ring.take_overflow().then_some(())).count();
-        self.overflows += lost as u64;
+        let rings: u64 = self.rings.iter_mut().map(Consumer::take_overflow).map(u64::from).sum();
+        let lost = rings + u64::from(self.shared.take_detached_overflow());
+        self.overflows += lost;
         lost > 0
     }
 

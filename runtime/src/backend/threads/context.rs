@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::clock::now_ns;
 use super::shared::Shared;
-use super::table::Slot;
+use super::table::{Ending, Slot};
 use super::worker::{self, Worker};
 use crate::hint::ClassId;
 use crate::sync::Ordering;
@@ -59,6 +59,12 @@ impl Context<'_> {
 
     fn deadline_ns(&self) -> Option<u64> {
         self.slot.hints().deadline_ns
+    }
+
+    /// Counts the request as completed: before its answer is delivered, so that whoever gets the
+    /// answer finds the place in its class free.
+    pub(crate) fn settle(&self) {
+        worker::leave_class(self.shared, self.slot, Ending::Completed, now_ns());
     }
 
     /// The request's class.

@@ -136,6 +136,11 @@ impl Switch<'_> {
         self.lane.ownership.run(self.me, self.epoch);
     }
 
+    /// Stays idle, showing that the command was taken.
+    pub(super) fn stay_idle(&self) {
+        self.lane.ownership.take(self.me, self.epoch);
+    }
+
     /// Gives the CPU to `heir`. The caller touches nothing of the CPU afterwards.
     pub(super) fn hand_over(self, heir: WorkerId) {
         self.lane.ownership.hand_over(self.me, heir, self.epoch);

@@ -9,6 +9,7 @@
 //! |---|---|---|---|
 //! | [`Ownership::enter`] | (epoch, me, in task) | (epoch, me, switching) | the owner, from its task or a signal handler in it |
 //! | [`Ownership::run`] | (_, me, switching) | (epoch, me, in task) | the owner |
+//! | [`Ownership::take`] | (_, me, switching) | (epoch, me, switching) | the owner, of a command that gave it nothing to run |
 //! | [`Ownership::hand_over`] | (_, me, switching) | (epoch, heir, switching) | the owner |
 //! | [`Ownership::usurp`] | (epoch, other, in task) | (epoch, me, switching) | the sentinel, when the owner is blocked in the kernel |
 //!
@@ -90,6 +91,11 @@ impl Ownership {
         // Release pairs with the acquire of `usurp`: the usurper sees the ring and the idle threads
         // as this owner left them.
         self.0.store(bits, Ordering::Release);
+    }
+
+    /// Shows that command `epoch` was taken, without entering a task.
+    pub(super) fn take(&self, me: WorkerId, epoch: u32) {
+        self.hand_over(me, me, epoch);
     }
 
     /// Gives the CPU to `heir`, having taken command `epoch`. The caller touches nothing of the CPU

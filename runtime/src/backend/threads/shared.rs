@@ -59,8 +59,9 @@ pub(crate) struct Shared {
     pub(super) table: Table,
     /// Accepted requests the agent has not been told of. Holds every slot, so it cannot be full.
     pub(super) submitted: ArrayQueue<TaskId>,
-    /// What workers that own no CPU have to tell. At most one message each, and each has a slot.
+    /// What workers that own no CPU have to tell.
     pub(super) detached: ArrayQueue<Message>,
+    detached_overflow: AtomicBool,
     pub(crate) stalls: StallMeters,
     pub(super) counters: Counters,
     pub(super) heartbeat: CachePadded<AtomicU64>,
@@ -88,8 +89,9 @@ impl Shared {
         Self {
             table: Table::new(tasks_max),
             submitted: ArrayQueue::new(tasks_max),
-            // A worker may have one WAKEUP and one DEAD under way.
-            detached: ArrayQueue::new(2 * workers.len()),
+            // A worker's request blocks, wakes and dies once each between two looks, as a rule.
+            detached: ArrayQueue::new(4 * workers.len()),
+            detached_overflow: AtomicBool::new(false),
             stalls: StallMeters::new(lanes.len()),
             counters: Counters::default(),
             heartbeat: CachePadded::default(),
@@ -168,6 +170,21 @@ impl Shared {
 
     pub(super) fn dispatcher_wakes(&self) {
         self.dispatcher_asleep.store(0, Ordering::Relaxed);
+    }
+
+    /// Posts a message of a worker that owns no CPU. If there is no room it is lost, and the agent
+    /// rescans.
+    pub(super) fn post_detached(&self, message: Message) {
+        if self.detached.push(message).is_err() {
+            // Release pairs with the acquire in `take_detached_overflow`.
+            self.detached_overflow.store(true, Ordering::Release);
+        }
+        self.ring_dispatcher();
+    }
+
+    pub(super) fn take_detached_overflow(&self) -> bool {
+        self.detached_overflow.load(Ordering::Relaxed)
+            && self.detached_overflow.swap(false, Ordering::Acquire)
     }
 
     /// A class's gauge.

@@ -89,6 +89,8 @@ pub(super) struct Slot {
     pub(super) status: StatusWord,
     pub(super) worker: AtomicU32,
     pub(super) cancelled: AtomicBool,
+    /// Its class has counted it as over.
+    pub(super) is_counted: AtomicBool,
     pub(super) started_ns: AtomicU64,
     pub(super) done_ns: AtomicU64,
     pub(super) preemptions: AtomicU32,
@@ -117,6 +119,7 @@ impl Slot {
             status: StatusWord::default(),
             worker: AtomicU32::new(0),
             cancelled: AtomicBool::new(false),
+            is_counted: AtomicBool::new(false),
             started_ns: AtomicU64::new(0),
             done_ns: AtomicU64::new(0),
             preemptions: AtomicU32::new(0),
@@ -258,6 +261,7 @@ impl Table {
         slot.generation.store(generation, Ordering::Relaxed);
         let task = TaskId { index, generation };
         slot.cancelled.store(false, Ordering::Relaxed);
+        slot.is_counted.store(false, Ordering::Relaxed);
         slot.started_ns.store(0, Ordering::Relaxed);
         slot.preemptions.store(0, Ordering::Relaxed);
         slot.status.publish(task, &Status { state: TaskState::Queued, ..Status::default() });

@@ -25,7 +25,7 @@ mod preempt;
 mod usurp;
 
 pub(super) use fallback::release_parked;
-pub(super) use own::main;
+pub(super) use own::{leave_class, main};
 pub(super) use preempt::{How, preempt_point, yield_now};
 pub(super) use usurp::usurp;
 
@@ -152,11 +152,14 @@ fn claim_heir(shared: &Shared, switch: &mut Switch<'_>, task: TaskId) -> Option<
 
 /// Takes an idle worker that will poll the mailbox unless given an order.
 fn claim_idle(shared: &Shared, switch: &mut Switch<'_>) -> Option<WorkerId> {
-    let idle = switch.pop_idle()?;
-    let claimed = shared.worker(idle).park.claim();
-    assert!(claimed, "workers on an idle stack are parked, and only its owner claims them");
-    shared.worker(idle).order.store(NOTHING, Ordering::Relaxed);
-    Some(idle)
+    loop {
+        let idle = switch.pop_idle()?;
+        // Only a worker that ends by itself, as the runtime stops, is on the stack and not to be had.
+        if shared.worker(idle).park.claim() {
+            shared.worker(idle).order.store(NOTHING, Ordering::Relaxed);
+            return Some(idle);
+        }
+    }
 }
 
 /// Moves a parked worker to another CPU.
@@ -225,6 +228,15 @@ fn after_stint(status: Status, state: TaskState, now_ns: u64) -> Status {
         _ => 0,
     };
     Status { state, runtime_ns: status.runtime_ns + ran_ns, ..status }
+}
+
+/// The task goes on under the kernel's scheduler alone: to the agent, it is blocked.
+fn leave_our_scheduling(shared: &Shared, worker: &Worker, task: TaskId) {
+    let now_ns = now_ns();
+    let left =
+        publish(shared, task, |status| Some(after_stint(status, TaskState::Blocked, now_ns)));
+    // An agent that is just coming back may have read the status before.
+    preempt::post_detached(shared, worker, task, MessageKind::TaskBlocked, left);
 }
 
 /// The latched task could not run here: back into the queue with it.

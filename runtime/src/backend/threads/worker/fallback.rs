@@ -57,9 +57,7 @@ pub(super) fn release(shared: &Shared, worker: &Worker, task: TaskId, mut switch
         return preempt::stay(worker, switch);
     };
     count(&shared.counters.released_to_kernel);
-    let now_ns = now_ns();
-    let _outside_our_scheduling =
-        publish(shared, task, |status| Some(after_stint(status, TaskState::Blocked, now_ns)));
+    leave_our_scheduling(shared, worker, task);
     hand_over(shared, switch, heir);
 }
 

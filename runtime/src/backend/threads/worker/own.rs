@@ -96,12 +96,16 @@ fn obey<'l>(
             }
             let Some(heir) = claim_heir(shared, &mut switch, task) else {
                 refuse(shared, &mut switch, task);
+                switch.stay_idle();
                 return Some(switch);
             };
             step_down(shared, worker, switch, heir);
             None
         }
-        Command::Vacate => Some(switch),
+        Command::Vacate => {
+            switch.stay_idle();
+            Some(switch)
+        }
         Command::Stop => {
             stop(shared, worker, switch);
             None
@@ -138,6 +142,7 @@ pub(super) fn run<'l>(
     let slot = shared.table.get(task);
     let Some((slot, work)) = slot.and_then(|slot| Some((slot, slot.begin(worker.id)?))) else {
         refuse(shared, &mut switch, task);
+        switch.stay_idle();
         return Some(switch);
     };
     begin_stint(shared, &mut switch, task);
@@ -212,7 +217,16 @@ fn end(shared: &Shared, switch: &mut Switch<'_>, task: TaskId, slot: &Slot, endi
     }
 }
 
-fn leave_class(shared: &Shared, slot: &Slot, ending: Ending, now_ns: u64) {
+/// Counts the request as over, once.
+pub(in crate::backend::threads) fn leave_class(
+    shared: &Shared,
+    slot: &Slot,
+    ending: Ending,
+    now_ns: u64,
+) {
+    if slot.is_counted.swap(true, Ordering::Relaxed) {
+        return;
+    }
     let service_ns = slot
         .status
         .read()
@@ -227,8 +241,7 @@ pub(super) fn run_detached(shared: &Shared, worker: &Worker, task: TaskId) {
         return become_idle(shared, worker);
     };
     slot.started_ns.store(now_ns(), Ordering::Relaxed);
-    let _outside_our_scheduling =
-        publish(shared, task, |status| Some(Status { state: TaskState::Blocked, ..status }));
+    leave_our_scheduling(shared, worker, task);
     let epoch = worker.epoch.load(Ordering::Relaxed);
     let ending = run_in_task(shared, worker, task, slot, epoch, work);
     end_detached(shared, worker, task, slot, ending);

@@ -141,9 +141,7 @@ fn resume(shared: &Shared, worker: &Worker, task: TaskId) {
         }
         Resume::Released | Resume::Stop => {
             count(&shared.counters.released_to_kernel);
-            let _outside_our_scheduling = publish(shared, task, |status| {
-                Some(Status { state: TaskState::Blocked, ..status })
-            });
+            leave_our_scheduling(shared, worker, task);
         }
     }
 }
@@ -176,6 +174,5 @@ pub(super) fn post_detached(
         time_ns: now_ns(),
         runtime_ns: status.runtime_ns,
     };
-    shared.detached.push(message).expect("there is room for two messages of every worker");
-    shared.ring_dispatcher();
+    shared.post_detached(message);
 }

@@ -1,0 +1,154 @@
+//! Requests that wait in the kernel give their CPU to others, and get it back.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use revenant::policy::Fifo;
+use revenant::{Class, Runtime};
+
+use super::{FOR_EVER, Stop, alone, restless, wait_until};
+
+/// One worker CPU and a policy that never preempts: only a blocked request makes room.
+fn one_cpu() -> Runtime {
+    let cpus = revenant::backend::threads::placement::allowed_cpus().unwrap();
+    let last = cpus.iter().last().into_iter().collect();
+    Runtime::builder()
+        .policy(Fifo::default())
+        .worker_cpus(last)
+        .class("work", Class::default())
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn a_request_runs_while_another_waits_for_it_in_a_read() {
+    let _alone = alone();
+    let runtime = one_cpu();
+    let (mut reader, mut writer) = UnixStream::pair().unwrap();
+    let mut blocked = runtime.submit("work", move |_| {
+        let mut byte = [0];
+        reader.read_exact(&mut byte).unwrap();
+        byte[0]
+    });
+    // Without TASK_BLOCKED the second request would wait for the first one, for ever.
+    let mut other = runtime.submit("work", move |_| writer.write_all(&[7]).unwrap());
+    other.wait_for(FOR_EVER).unwrap();
+    assert_eq!(blocked.wait_for(FOR_EVER), Ok(7));
+    assert!(runtime.stats().threads.usurped_while_blocked >= 1);
+}
+
+#[test]
+fn a_lock_held_by_a_queued_request_is_waited_for_off_the_cpu() {
+    let _alone = alone();
+    let runtime = one_cpu();
+    let lock = Arc::new(Mutex::new(0u32));
+    let held = lock.lock().unwrap();
+    let tickets: Vec<_> = (0..3)
+        .map(|_| {
+            let lock = Arc::clone(&lock);
+            runtime.submit("work", move |_| *lock.lock().unwrap() += 1)
+        })
+        .collect();
+    let mut free = runtime.submit("work", |_| ());
+    free.wait_for(FOR_EVER).unwrap();
+    drop(held);
+    for mut ticket in tickets {
+        ticket.wait_for(FOR_EVER).unwrap();
+    }
+    assert_eq!(*lock.lock().unwrap(), 3);
+}
+
+#[test]
+fn a_task_that_wakes_is_scheduled_again_beside_a_busy_cpu() {
+    let _alone = alone();
+    let cpus = revenant::backend::threads::placement::allowed_cpus().unwrap();
+    let last = cpus.iter().last().into_iter().collect();
+    let runtime = restless().worker_cpus(last).build().unwrap();
+    let stop = Stop::default();
+    let (mut reader, mut writer) = UnixStream::pair().unwrap();
+    let woken = Stop::default();
+    let (woken_too, stop_too) = (woken.clone(), stop.clone());
+    // Sleeps, then computes without a safepoint: TASK_WAKEUP must bring it back under the policy.
+    let mut sleeper = runtime.submit("work", move |_| {
+        let mut byte = [0];
+        reader.read_exact(&mut byte).unwrap();
+        woken_too.set();
+        while !stop_too.is_set() {
+            super::toil(Duration::from_micros(10));
+        }
+    });
+    let busy: Vec<_> = (0..2)
+        .map(|_| {
+            let stop = stop.clone();
+            runtime.submit("work", move |_| {
+                while !stop.is_set() {
+                    super::toil(Duration::from_micros(10));
+                }
+            })
+        })
+        .collect();
+    wait_until("the CPU is taken from the blocked task", || {
+        runtime.stats().threads.usurped_while_blocked >= 1
+    });
+    writer.write_all(&[1]).unwrap();
+    wait_until("the sleeper runs", || woken.is_set());
+    let before = runtime.stats().threads.preempted_by_signal;
+    wait_until("it takes turns with the others", || {
+        runtime.stats().threads.preempted_by_signal >= before + 50
+    });
+    stop.set();
+    sleeper.wait_for(FOR_EVER).unwrap();
+    for mut ticket in busy {
+        ticket.wait_for(FOR_EVER).unwrap();
+    }
+    let stats = runtime.stats();
+    let preempted = stats.classes[0].stages.preemptions.max();
+    assert!(preempted >= 1, "preempted at most {preempted} times");
+}
+
+#[test]
+fn many_sleepers_overlap_their_sleep() {
+    let _alone = alone();
+    let runtime = one_cpu();
+    let began = std::time::Instant::now();
+    let tickets: Vec<_> = (0..100)
+        .map(|_| runtime.submit("work", |_| std::thread::sleep(Duration::from_millis(50))))
+        .collect();
+    for mut ticket in tickets {
+        ticket.wait_for(FOR_EVER).unwrap();
+    }
+    // One after another they would take five seconds. The bound is wide: it tells the two apart.
+    assert!(began.elapsed() < Duration::from_secs(4), "took {:?}", began.elapsed());
+}
+
+#[test]
+fn preempted_in_a_sleep_the_sleep_is_not_cut_short() {
+    let _alone = alone();
+    let runtime = restless().build().unwrap();
+    let stop = Stop::default();
+    let busy: Vec<_> = (0..2)
+        .map(|_| {
+            let stop = stop.clone();
+            runtime.submit("work", move |_| {
+                while !stop.is_set() {
+                    super::toil(Duration::from_micros(10));
+                }
+            })
+        })
+        .collect();
+    for _ in 0..10 {
+        let mut ticket = runtime.submit("work", |_| {
+            let began = std::time::Instant::now();
+            std::thread::sleep(Duration::from_millis(20));
+            began.elapsed()
+        });
+        assert!(ticket.wait_for(FOR_EVER).unwrap() >= Duration::from_millis(20));
+    }
+    stop.set();
+    for mut ticket in busy {
+        ticket.wait_for(FOR_EVER).unwrap();
+    }
+}
