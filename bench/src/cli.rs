@@ -59,7 +59,7 @@ pub(crate) struct Compare {
 
     /// Offered work over what the workers can do, each above 0 and at most 1.5.
     #[arg(
-        long, value_name = "LOADS", value_delimiter = ',', value_parser = load,
+        long, value_name = "LOADS", value_delimiter = ',', value_parser = load, allow_negative_numbers = true,
         default_value = "0.2,0.5,0.7,0.8,0.9"
     )]
     pub(crate) load: Vec<f64>,
@@ -69,7 +69,7 @@ pub(crate) struct Compare {
     pub(crate) systems: Vec<String>,
 
     /// Measured length of a run; a tenth more runs before it as warm-up.
-    #[arg(long, value_name = "S", value_parser = seconds, default_value = "1")]
+    #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true, default_value = "1")]
     pub(crate) seconds: f64,
 
     /// Runs of each system and load, each with its own arrivals; rows show their median.
@@ -131,7 +131,7 @@ pub(crate) struct Simulate {
     pub(crate) policy: PolicyKind,
 
     /// Offered work over what the CPUs can do, above 0 and at most 1.5.
-    #[arg(long, value_name = "L", value_parser = load, default_value = "0.8")]
+    #[arg(long, value_name = "L", value_parser = load, allow_negative_numbers = true, default_value = "0.8")]
     pub(crate) load: f64,
 
     /// Classes as SHARE:TIME pieces.
@@ -143,11 +143,11 @@ pub(crate) struct Simulate {
     pub(crate) exp: bool,
 
     /// Turn of a task while others wait, for shinjuku; for two-queue, of a demoted task.
-    #[arg(long, value_name = "Q", value_parser = microseconds)]
+    #[arg(long, value_name = "Q", value_parser = microseconds, allow_negative_numbers = true)]
     pub(crate) quantum_us: Option<u64>,
 
     /// CPU time that a preemption burns.
-    #[arg(long, value_name = "C", value_parser = microseconds_or_none, default_value = "0")]
+    #[arg(long, value_name = "C", value_parser = microseconds_or_none, allow_negative_numbers = true, default_value = "0")]
     pub(crate) preempt_cost_us: u64,
 
     /// Requests.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use revenant_bench::compare::{Experiment, Results};
 use revenant_bench::destination::Destination;
 use revenant_bench::document::{Document, FORMAT};
@@ -71,7 +71,7 @@ pub(crate) fn show(
 ) -> anyhow::Result<()> {
     print!("{}", table::render(document));
     if let Some(json) = json {
-        let text = serde_json::to_string_pretty(document).context("results as JSON")?;
+        let text = serde_json::to_string_pretty(document)?;
         json.write(&(text + "\n"))?;
         println!("  results: {}", json.path().display());
     }
@@ -111,6 +111,6 @@ fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
             std::process::exit(i32::from(INTERRUPTED));
         }
     })
-    .context("cannot catch Ctrl-C")?;
+    .map_err(|error| anyhow!("cannot catch Ctrl-C: {error}"))?;
     Ok(stop)
 }

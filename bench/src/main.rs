@@ -42,7 +42,8 @@ fn main() -> ExitCode {
         Err(Failure::BadInput(error)) => (error, BAD_INPUT),
         Err(Failure::Broken(error)) => (error, 1),
     };
-    eprintln!("error: {error:#}");
+    // Not the chain below it: every error here tells its cause itself.
+    eprintln!("error: {error}");
     ExitCode::from(code)
 }
 

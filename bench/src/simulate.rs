@@ -155,8 +155,7 @@ mod tests {
         let (first, second) = (findings(PolicyKind::Shinjuku), findings(PolicyKind::Shinjuku));
         assert_eq!(first.rows, second.rows);
         assert!(first.preemptions_per_request > 0.0);
-        assert_eq!(first.rows[0].requests + first.rows[1].requests, {
-            second.rows.iter().map(|row| row.requests).sum()
-        });
+        let counted: u64 = first.rows.iter().map(|row| row.requests).sum();
+        assert!((85_000..=95_000).contains(&counted), "{counted} of 100000 after the warm-up");
     }
 }
