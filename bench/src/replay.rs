@@ -1,10 +1,11 @@
 //! One replay of a plan: what all systems on real threads share while they run it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 use revenant::stall::StallMeter;
-use revenant_loadgen::Window;
+use revenant_loadgen::{Planned, Window};
 
 use crate::affinity::Visit;
 use crate::clock::{Clock, monotonic_ns};
@@ -48,6 +49,9 @@ pub enum Before {
     Busy,
 }
 
+/// Thrown through a request that is given up.
+struct Abandoned;
+
 /// Whoever the generator sends to.
 pub trait Recipient {
     /// Takes a request that was just sent. Must not wait for it.
@@ -90,17 +94,36 @@ impl<'a> Replay<'a> {
                 self.heartbeats.wake(start_ns - waited_ns, start_ns);
             }
         }
-        let mut checkpoints = 0;
-        self.run.work.perform(request, planned, || {
-            checkpoints += 1;
-            if checkpoints % CHECKPOINTS_PER_BEAT == 0 {
-                self.heartbeats.beat(monotonic_ns());
-            }
-        });
-        let done_ns = monotonic_ns();
-        self.stamps.done(request, self.clock.since_start_ns(done_ns));
-        self.heartbeats.beat(done_ns);
-        self.done.fetch_add(1, Ordering::Relaxed);
+        if self.perform(request, planned) {
+            let done_ns = monotonic_ns();
+            self.stamps.done(request, self.clock.since_start_ns(done_ns));
+            self.heartbeats.beat(done_ns);
+            self.done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Does the work; false when it was given up on the way.
+    ///
+    /// Hundreds of requests may be under way when the user stops a run. Their stacks are unwound at
+    /// the next heartbeat, without the panic's message: the work itself has no way to be told.
+    fn perform(&self, request: u32, planned: &Planned) -> bool {
+        let mut checkpoints: u32 = 0;
+        let work = || {
+            self.run.work.perform(request, planned, || {
+                checkpoints += 1;
+                if checkpoints.is_multiple_of(CHECKPOINTS_PER_BEAT) {
+                    if self.abandoned() {
+                        resume_unwind(Box::new(Abandoned));
+                    }
+                    self.heartbeats.beat(monotonic_ns());
+                }
+            });
+        };
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(()) => true,
+            Err(thrown) if thrown.is::<Abandoned>() => false,
+            Err(panic) => resume_unwind(panic),
+        }
     }
 
     /// Requests done so far.
@@ -108,14 +131,14 @@ impl<'a> Replay<'a> {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// Whether what has not begun never will.
+    /// Whether what is not done by now never will be.
     pub fn abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
     }
 
     /// Starts the clock and sends the plan from the generator's CPU, each request at its intended
     /// time, then waits for the stragglers. When their time is up, or the user stops the run, what
-    /// has not begun by then never will: those requests stay unfinished.
+    /// is not done by then never will be: those requests stay unfinished.
     ///
     /// # Errors
     /// When the calling thread may not move to the generator's CPU.

@@ -150,7 +150,7 @@ impl<'a> Foreman<'a> {
         }
     }
 
-    /// Sends all threads home. What they have begun they finish.
+    /// Sends all threads home, once they are done with what they have begun.
     pub(super) fn dismiss(&self) {
         for (slot, thread) in self.crew.slots.iter().zip(&self.threads) {
             slot.store(GO_HOME, Ordering::Release);
