@@ -1,6 +1,6 @@
 //! Heartbeats of CPUs whose threads the kernel switches.
 //!
-//! A [`StallMeter`](revenant::stall::StallMeter) expects one writer a CPU. Here any thread may be
+//! A [`StallMeter`] expects one writer a CPU. Here any thread may be
 //! switched out between reading the clock and storing it, and would later put the meter back in
 //! time: the next beat would then see a gap that never was. So the latest beat of a CPU is kept
 //! beside the meter and only moves forward; the meter is told of gaps alone.
