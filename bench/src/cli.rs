@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Run a policy on simulated CPUs, 1 to 512 of them, and show the same measures.
     Simulate(Simulate),
+    /// Measure what a preemption costs here, along the safepoint and the signal path.
+    Preempt(Preempt),
     /// Name the workloads, systems and policies there are.
     List,
 }
@@ -163,6 +165,35 @@ pub(crate) struct Simulate {
     pub(crate) json: Option<PathBuf>,
 }
 
+const PREEMPT_EXAMPLES: &str = "\
+Example:
+  revenant-bench preempt --quantum-us 30,100 --rounds 5
+      medians of five rounds, a few seconds each";
+
+/// What to measure of preemption.
+#[derive(Debug, Args)]
+#[command(after_help = PREEMPT_EXAMPLES)]
+pub(crate) struct Preempt {
+    /// Turns the two requests take.
+    #[arg(
+        long = "quantum-us", value_name = "US", value_delimiter = ',', value_parser = microseconds,
+        allow_negative_numbers = true, default_value = "30"
+    )]
+    pub(crate) quantum_ns: Vec<u64>,
+
+    /// Measurements of each path and quantum; the table shows medians.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=SEEDS_MAX), default_value = "5")]
+    pub(crate) rounds: u64,
+
+    /// Work of a measurement, in milliseconds of CPU time.
+    #[arg(long = "work-ms", value_name = "MS", value_parser = milliseconds, default_value = "500")]
+    pub(crate) work_ns: u64,
+
+    /// Write the results as a JSON document.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
 /// Reads the command line. On help and on bad input, the text to print and the exit code.
 pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Cli, (String, u8)> {
     Cli::try_parse_from(arguments).map_err(|error| {
@@ -201,6 +232,15 @@ fn microseconds(text: &str) -> Result<u64, String> {
         Ok(ns) if ns > 0 => Ok(ns),
         _ => Err("give a number of microseconds above 0, as in 30".to_owned()),
     }
+}
+
+/// Milliseconds as nanoseconds.
+fn milliseconds(text: &str) -> Result<u64, String> {
+    let ms = text.trim().parse::<f64>().unwrap_or(f64::NAN);
+    if (1.0..=60_000.0).contains(&ms) {
+        return Ok((ms * 1e6) as u64);
+    }
+    Err("give a number of milliseconds from 1 to 60000, as in 500".to_owned())
 }
 
 fn microseconds_or_none(text: &str) -> Result<u64, String> {

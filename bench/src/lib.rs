@@ -7,7 +7,7 @@
 //! [`site`]. Those on real threads share a [`replay`]: its generator follows the [`pacer`], all
 //! stamp with one [`clock`] into [`stamps`], and [`heartbeat`]s tell when a CPU stalled. What comes
 //! back is a [`system::RunOutcome`], which [`measure`] makes rows of. [`simulate`] runs a policy on
-//! the simulator instead, on as many CPUs as one likes.
+//! the simulator instead, on as many CPUs as one likes. [`preemption`] measures what one costs.
 //!
 //! # Life of a result
 //!
@@ -28,6 +28,7 @@ pub mod discipline;
 pub mod heartbeat;
 pub mod measure;
 pub mod pacer;
+pub mod preemption;
 pub mod progress;
 pub mod replay;
 pub mod request_work;

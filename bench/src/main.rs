@@ -3,6 +3,7 @@
 mod cli;
 mod comparing;
 mod listing;
+mod preempting;
 mod simulating;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Compare(options) => comparing::compare(options),
         Command::Simulate(options) => simulating::simulate(options),
+        Command::Preempt(options) => preempting::preempt(&options),
         Command::List => {
             print!("{}", listing::list());
             Ok(ExitCode::SUCCESS)

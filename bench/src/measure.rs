@@ -1,11 +1,14 @@
 //! From what a run left to its rows.
 
-use revenant_loadgen::{Phase, Record, Sample, Window};
+use revenant_loadgen::{Phase, Record, Sample, Window, Windows};
 
 use crate::row::Row;
 use crate::system::{Run, RunOutcome};
 
-/// Part of its requests that may overlap stalls of the machine before a run is disturbed.
+/// Part of its requests that may arrive during stalls of the machine before a run is disturbed.
+///
+/// Arrivals, not requests under way: a system that makes requests wait for 40 ms has many under way
+/// in every stall, which is its own doing and would mark all its runs.
 pub const STALLED_SHARE_MAX: f64 = 0.02;
 
 /// The rows of one run, a class each, and how disturbed it was.
@@ -13,7 +16,7 @@ pub const STALLED_SHARE_MAX: f64 = 0.02;
 pub struct Measured {
     /// A row a class.
     pub rows: Vec<Row>,
-    /// Part of all its requests that overlap a stall.
+    /// Part of all its requests that arrived during a stall.
     pub stalled_share: f64,
 }
 
@@ -42,7 +45,7 @@ impl Measured {
             with_run_fields(own, demoted_share, &common)
         };
         let rows = classes.iter().enumerate().map(row).collect();
-        Self { rows, stalled_share: record.all.stalled_share() }
+        Self { rows, stalled_share: arrivals_in(&stalls, &outcome.samples, phase) }
     }
 
     /// Whether the machine disturbed the run too much.
@@ -50,6 +53,18 @@ impl Measured {
     pub fn disturbed(&self) -> bool {
         self.stalled_share > STALLED_SHARE_MAX
     }
+}
+
+/// The part of the phase's requests that arrived during a stall.
+fn arrivals_in(stalls: &[Window], samples: &[Sample], phase: Phase) -> f64 {
+    let stalls = Windows::new(stalls);
+    let arrivals = samples.iter().map(|sample| sample.intended_ns);
+    let (mut all, mut stalled) = (0_u64, 0_u64);
+    for at_ns in arrivals.filter(|ns| (phase.start_ns..phase.end_ns).contains(ns)) {
+        all += 1;
+        stalled += u64::from(stalls.overlap(at_ns, at_ns));
+    }
+    stalled as f64 / all.max(1) as f64
 }
 
 /// A class's own row, with the fields that belong to the whole run.

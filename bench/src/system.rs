@@ -16,6 +16,8 @@ mod eevdf_slice;
 mod fifo_pool;
 mod ideal;
 mod ideal_ps;
+mod revenant;
+mod revenant_batch;
 mod round_robin;
 mod thread_per_request;
 
@@ -23,11 +25,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use ::revenant::policy::PolicyKind;
 use revenant_loadgen::{Mix, Plan, Sample, Window};
 use thiserror::Error;
 
 use crate::request_work::RequestWork;
 use crate::site::Site;
+
+use self::revenant::Revenant;
 
 /// One system under comparison.
 pub trait System: Sync {
@@ -54,6 +59,10 @@ pub trait System: Sync {
 
 /// All systems, in the order of tables.
 pub const ALL: &[&dyn System] = &[
+    &Revenant(PolicyKind::TwoQueue),
+    &Revenant(PolicyKind::Shinjuku),
+    &Revenant(PolicyKind::Fifo),
+    &Revenant(PolicyKind::FifoPerCpu),
     &eevdf::Eevdf,
     &eevdf_slice::EevdfSlice,
     &eevdf_nice::EevdfNice,
