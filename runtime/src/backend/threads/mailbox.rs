@@ -6,9 +6,8 @@
 //! dispatcher writes the next command only when the last one's epoch shows as taken in the CPU's
 //! [`Ownership`](super::ownership::Ownership) word, so a taker never reads a task half replaced.
 
-#[cfg(not(loom))]
-use super::futex;
-use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+use super::doorbell::Doorbell;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::task::TaskId;
 
 /// What the dispatcher wants of a CPU.
@@ -36,8 +35,8 @@ pub(super) struct Mail {
 pub(super) struct Mailbox {
     epoch: AtomicU32,
     command: AtomicU64,
-    /// 1 while the CPU's owner sleeps, or is about to.
-    asleep: AtomicU32,
+    /// The CPU's owner sleeps by it when it has no task.
+    pub(super) bell: Doorbell,
 }
 
 impl Mailbox {
@@ -52,20 +51,8 @@ impl Mailbox {
         self.command.store(bits, Ordering::Relaxed);
         // Release pairs with the acquire in `read`.
         self.epoch.store(epoch, Ordering::Release);
-        // Pairs with the fence in `fall_asleep`: either the owner sees this epoch, or we see that it
-        // sleeps.
-        fence(Ordering::SeqCst);
-        self.wake();
+        self.bell.ring();
         epoch
-    }
-
-    /// Wakes the owner if it sleeps.
-    pub(super) fn wake(&self) {
-        if self.asleep.load(Ordering::Relaxed) == 1 {
-            self.asleep.store(0, Ordering::Relaxed);
-            #[cfg(not(loom))]
-            futex::wake(&self.asleep, 1);
-        }
     }
 
     /// The command after `taken_epoch`, if there is one.
@@ -82,28 +69,14 @@ impl Mailbox {
         })
     }
 
-    /// Whether the owner sleeps.
-    pub(super) fn is_asleep(&self) -> bool {
-        self.asleep.load(Ordering::Relaxed) == 1
-    }
-
     /// Declares the owner asleep unless a command is waiting; `true`: it may now sleep.
     pub(super) fn fall_asleep(&self, taken_epoch: u32) -> bool {
-        self.asleep.store(1, Ordering::Relaxed);
-        // Pairs with the fence in `post`.
-        fence(Ordering::SeqCst);
+        self.bell.lie_down();
         if self.epoch.load(Ordering::Relaxed) != taken_epoch {
-            self.asleep.store(0, Ordering::Relaxed);
+            self.bell.get_up();
             return false;
         }
         true
-    }
-
-    /// Sleeps until a command is posted or `timeout` has passed. After [`Self::fall_asleep`].
-    #[cfg(not(loom))]
-    pub(super) fn sleep(&self, timeout: std::time::Duration) {
-        futex::wait(&self.asleep, 1, Some(timeout));
-        self.asleep.store(0, Ordering::Relaxed);
     }
 }
 
@@ -131,7 +104,7 @@ mod tests {
         let mailbox = Mailbox::default();
         assert!(mailbox.fall_asleep(0));
         let epoch = mailbox.post(0, Command::Vacate);
-        assert!(!mailbox.is_asleep());
+        assert!(!mailbox.bell.is_asleep());
         assert!(!mailbox.fall_asleep(0));
         assert!(mailbox.fall_asleep(epoch));
     }
@@ -154,7 +127,7 @@ mod loom_tests {
             let slept = mailbox.read(0).is_none() && mailbox.fall_asleep(0);
             thread.join().unwrap();
             assert_eq!(mailbox.read(0).unwrap().command, Command::Run(task));
-            assert!(!slept || !mailbox.is_asleep(), "asleep with mail and nobody to wake it");
+            assert!(!slept || !mailbox.bell.is_asleep(), "asleep with mail and nobody to wake it");
         });
     }
 }
