@@ -21,13 +21,14 @@ use crate::status::Status;
 use crate::sync::Ordering;
 use crate::task::{Seq, TaskId, TaskState};
 use crate::topology::Topology;
-use crate::transaction::{Batch, Committer, CpuFacts, Outcome, TargetFacts, Transaction, check};
+use crate::transaction::{Batch, Transaction};
 
 pub(crate) mod clock;
 mod context;
 mod detached;
 mod dispatcher;
 mod doorbell;
+mod facts;
 mod futex;
 mod gauge;
 mod lane;
@@ -41,6 +42,7 @@ mod sentinel;
 mod shared;
 mod signal;
 mod start;
+mod switch_times;
 mod table;
 mod watchdog;
 mod work;
@@ -61,10 +63,9 @@ pub(crate) use table::Submission;
 use detached::Detached;
 use lane_watch::LaneWatch;
 use mailbox::Command;
-use ownership::Phase;
 use table::Phase as SlotPhase;
 
-pub use lane_watch::SwitchTimes;
+pub use switch_times::SwitchTimes;
 
 /// New requests told of in one turn at most; the rest wait for the next, after a decision.
 const NEWS_PER_TURN: usize = 64;
@@ -216,47 +217,6 @@ impl Threads {
 
     fn lane_of(&self, cpu: CpuId) -> Option<usize> {
         self.shared.lanes.iter().position(|lane| lane.cpu == cpu)
-    }
-
-    fn check(&self, transaction: &Transaction) -> Outcome {
-        let lane = self.lane_of(transaction.cpu);
-        let target = self.target_facts(transaction.task);
-        let cpu = lane.map_or(
-            CpuFacts { exists: false, is_online: false, is_occupied: false, is_available: false },
-            |lane| self.cpu_facts(lane, transaction.task),
-        );
-        check(transaction, Committer::REMOTE, target.as_ref(), &cpu)
-    }
-
-    fn target_facts(&self, task: TaskId) -> Option<TargetFacts> {
-        let slot = self.shared.table.get(task).filter(|slot| !slot.is_in(SlotPhase::Free))?;
-        let (id, status) = slot.status.read()?;
-        let is_placed = matches!(status.state, TaskState::OnCpu | TaskState::Latched);
-        Some(TargetFacts {
-            is_agent: false,
-            is_gone: id != task || status.state == TaskState::Dead,
-            seq: status.seq,
-            is_ours: true,
-            is_runnable: is_placed || status.state == TaskState::Queued,
-            on_cpu: is_placed.then_some(status.cpu),
-            in_enclave: true,
-        })
-    }
-
-    fn cpu_facts(&self, index: usize, task: TaskId) -> CpuFacts {
-        let lane = &self.shared.lanes[index];
-        let owner = lane.ownership.read();
-        let is_taken = owner.epoch == self.watches[index].posted_epoch;
-        let is_in_task = owner.phase == Phase::InTask;
-        let is_bound = || self.shared.table.get(task).is_some_and(|s| s.bound_to().is_some());
-        // A fresh request needs a worker of its own where the present one keeps its.
-        let has_worker = !is_in_task || lane.idle_count() > 0 || is_bound();
-        CpuFacts {
-            exists: true,
-            is_online: true,
-            is_occupied: is_in_task || !is_taken,
-            is_available: is_taken && has_worker && !self.is_stopping,
-        }
     }
 
     fn apply(&mut self, now_ns: u64, transaction: &Transaction) {

@@ -9,15 +9,13 @@ use std::time::Duration;
 use revenant::policy::Fifo;
 use revenant::{Class, Runtime};
 
-use super::{FOR_EVER, Stop, alone, restless, wait_until};
+use super::{FOR_EVER, Stop, alone, finish, last_cpu, restless, toilers, wait_until};
 
 /// One worker CPU and a policy that never preempts: only a blocked request makes room.
 fn one_cpu() -> Runtime {
-    let cpus = revenant::backend::threads::placement::allowed_cpus().unwrap();
-    let last = cpus.iter().last().into_iter().collect();
     Runtime::builder()
         .policy(Fifo::default())
-        .worker_cpus(last)
+        .worker_cpus(last_cpu())
         .class("work", Class::default())
         .build()
         .unwrap()
@@ -55,18 +53,14 @@ fn a_lock_held_by_a_queued_request_is_waited_for_off_the_cpu() {
     let mut free = runtime.submit("work", |_| ());
     free.wait_for(FOR_EVER).unwrap();
     drop(held);
-    for mut ticket in tickets {
-        ticket.wait_for(FOR_EVER).unwrap();
-    }
+    finish(tickets);
     assert_eq!(*lock.lock().unwrap(), 3);
 }
 
 #[test]
 fn a_task_that_wakes_is_scheduled_again_beside_a_busy_cpu() {
     let _alone = alone();
-    let cpus = revenant::backend::threads::placement::allowed_cpus().unwrap();
-    let last = cpus.iter().last().into_iter().collect();
-    let runtime = restless().worker_cpus(last).build().unwrap();
+    let runtime = restless().worker_cpus(last_cpu()).build().unwrap();
     let stop = Stop::default();
     let (mut reader, mut writer) = UnixStream::pair().unwrap();
     let woken = Stop::default();
@@ -80,16 +74,7 @@ fn a_task_that_wakes_is_scheduled_again_beside_a_busy_cpu() {
             super::toil(Duration::from_micros(10));
         }
     });
-    let busy: Vec<_> = (0..2)
-        .map(|_| {
-            let stop = stop.clone();
-            runtime.submit("work", move |_| {
-                while !stop.is_set() {
-                    super::toil(Duration::from_micros(10));
-                }
-            })
-        })
-        .collect();
+    let busy = toilers(&runtime, 2, &stop);
     wait_until("the CPU is taken from the blocked task", || {
         runtime.stats().threads.usurped_while_blocked >= 1
     });
@@ -101,9 +86,7 @@ fn a_task_that_wakes_is_scheduled_again_beside_a_busy_cpu() {
     });
     stop.set();
     sleeper.wait_for(FOR_EVER).unwrap();
-    for mut ticket in busy {
-        ticket.wait_for(FOR_EVER).unwrap();
-    }
+    finish(busy);
     let stats = runtime.stats();
     let preempted = stats.classes[0].stages.preemptions.max();
     assert!(preempted >= 1, "preempted at most {preempted} times");
@@ -117,9 +100,7 @@ fn many_sleepers_overlap_their_sleep() {
     let tickets: Vec<_> = (0..100)
         .map(|_| runtime.submit("work", |_| std::thread::sleep(Duration::from_millis(50))))
         .collect();
-    for mut ticket in tickets {
-        ticket.wait_for(FOR_EVER).unwrap();
-    }
+    finish(tickets);
     // One after another they would take five seconds. The bound is wide: it tells the two apart.
     assert!(began.elapsed() < Duration::from_secs(4), "took {:?}", began.elapsed());
 }
@@ -129,16 +110,7 @@ fn preempted_in_a_sleep_the_sleep_is_not_cut_short() {
     let _alone = alone();
     let runtime = restless().build().unwrap();
     let stop = Stop::default();
-    let busy: Vec<_> = (0..2)
-        .map(|_| {
-            let stop = stop.clone();
-            runtime.submit("work", move |_| {
-                while !stop.is_set() {
-                    super::toil(Duration::from_micros(10));
-                }
-            })
-        })
-        .collect();
+    let busy = toilers(&runtime, 2, &stop);
     for _ in 0..10 {
         let mut ticket = runtime.submit("work", |_| {
             let began = std::time::Instant::now();
@@ -148,7 +120,5 @@ fn preempted_in_a_sleep_the_sleep_is_not_cut_short() {
         assert!(ticket.wait_for(FOR_EVER).unwrap() >= Duration::from_millis(20));
     }
     stop.set();
-    for mut ticket in busy {
-        ticket.wait_for(FOR_EVER).unwrap();
-    }
+    finish(busy);
 }

@@ -10,7 +10,7 @@ use revenant::task::Task;
 use revenant::transaction::{Batch, Transaction};
 use revenant::{Class, Runtime};
 
-use super::{FOR_EVER, Stop, alone, wait_until};
+use super::{FOR_EVER, Stop, alone, finish, wait_until};
 
 /// A policy that can be told to hang, or to panic, in the middle of a turn.
 #[derive(Debug)]
@@ -140,9 +140,7 @@ fn a_dispatcher_that_hangs_leaves_the_work_to_the_kernel_and_takes_it_back() {
     });
     assert!(steps.load(Ordering::Relaxed) > 0);
     stop.set();
-    for mut ticket in tickets {
-        ticket.wait_for(FOR_EVER).unwrap();
-    }
+    finish(tickets);
 }
 
 #[test]
@@ -162,9 +160,7 @@ fn requests_in_their_middle_survive_several_fallbacks() {
         fresh.wait_for(FOR_EVER).unwrap();
     }
     stop.set();
-    for mut ticket in tickets {
-        ticket.wait_for(FOR_EVER).unwrap();
-    }
+    finish(tickets);
     wait_until("all is over", || patient.runtime.stats().classes[0].counts.in_flight == 0);
 }
 

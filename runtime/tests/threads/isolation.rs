@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use revenant::{Class, RequestError, Runtime};
 
-use super::{FOR_EVER, Stop, alone, restless, wait_until};
+use super::{FOR_EVER, Stop, alone, finish, last_cpu, restless, toilers, wait_until};
 
 /// Set in the child processes that some tests start of themselves.
 const CHILD: &str = "REVENANT_TEST_CHILD";
@@ -39,30 +39,17 @@ fn a_panic_fails_its_request_and_the_worker_lives() {
 #[test]
 fn a_panic_inside_a_no_preempt_section_does_not_outlive_it() {
     let _alone = alone();
-    let cpus = revenant::backend::threads::placement::allowed_cpus().unwrap();
-    let last = cpus.iter().last().into_iter().collect();
-    let runtime = restless().worker_cpus(last).build().unwrap();
+    let runtime = restless().worker_cpus(last_cpu()).build().unwrap();
     let mut failed = runtime.submit("work", |context| {
         context.no_preempt(|| panic!("on purpose"));
     });
     assert_eq!(failed.wait_for(FOR_EVER), Err(RequestError::Panicked));
     // The same worker: were preemption still forbidden, these two could not take turns.
     let stop = Stop::default();
-    let tickets: Vec<_> = (0..2)
-        .map(|_| {
-            let stop = stop.clone();
-            runtime.submit("work", move |_| {
-                while !stop.is_set() {
-                    super::toil(Duration::from_micros(10));
-                }
-            })
-        })
-        .collect();
+    let tickets = toilers(&runtime, 2, &stop);
     wait_until("they take turns", || runtime.stats().threads.preempted_by_signal >= 20);
     stop.set();
-    for mut ticket in tickets {
-        ticket.wait_for(FOR_EVER).unwrap();
-    }
+    finish(tickets);
 }
 
 #[test]
@@ -131,23 +118,14 @@ fn an_application_handler_for_the_same_signal_still_hears_of_its_own() {
         unsafe { libc::signal(libc::SIGURG, hear as *const () as libc::sighandler_t) };
         let runtime = restless().build().unwrap();
         let stop = Stop::default();
-        let tickets: Vec<_> = (0..2)
-            .map(|_| {
-                let stop = stop.clone();
-                runtime.submit("work", move |_| {
-                    while !stop.is_set() {
-                        super::toil(Duration::from_micros(10));
-                    }
-                })
-            })
-            .collect();
+        let tickets = toilers(&runtime, 2, &stop);
         wait_until("requests are preempted", || runtime.stats().threads.preempted_by_signal >= 20);
         assert_eq!(HEARD.load(Ordering::Relaxed), 0, "our signals are not the application's");
         // SAFETY: has no preconditions; the process-directed signal may land on any thread.
         unsafe { libc::kill(libc::getpid(), libc::SIGURG) };
         wait_until("the application hears", || HEARD.load(Ordering::Relaxed) == 1);
         stop.set();
-        tickets.into_iter().for_each(|ticket| ticket.wait().unwrap());
+        finish(tickets);
         return;
     }
     let _alone = alone();

@@ -16,8 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use revenant::backend::threads::placement::allowed_cpus;
+use revenant::cpu::CpuSet;
 use revenant::policy::Shinjuku;
-use revenant::{Builder, Class, Runtime};
+use revenant::{Builder, Class, Runtime, Ticket};
 
 /// What a hang looks like.
 const FOR_EVER: Duration = Duration::from_secs(60);
@@ -54,6 +56,32 @@ impl Stop {
 
     fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The CPU with the highest number: a runtime confined to it has its dispatcher elsewhere.
+fn last_cpu() -> CpuSet {
+    allowed_cpus().unwrap().iter().last().into_iter().collect()
+}
+
+/// Submits endless requests that pass no safepoint, until `stop` is set.
+fn toilers(runtime: &Runtime, count: usize, stop: &Stop) -> Vec<Ticket<()>> {
+    let toiler = |_| {
+        let stop = stop.clone();
+        runtime.submit("work", move |_| {
+            while !stop.is_set() {
+                toil(Duration::from_micros(10));
+            }
+        })
+    };
+    (0..count).map(toiler).collect()
+}
+
+/// Waits for requests that should end in good order.
+#[track_caller]
+fn finish(tickets: Vec<Ticket<()>>) {
+    for mut ticket in tickets {
+        ticket.wait_for(FOR_EVER).unwrap();
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use revenant::{Class, Rejected, RequestError, Runtime};
 
-use super::{FOR_EVER, Stop, alone, wait_until};
+use super::{FOR_EVER, Stop, alone, last_cpu, wait_until};
 
 fn occupy(runtime: &Runtime, class: &str) -> (Stop, revenant::Ticket<()>) {
     let stop = Stop::default();
@@ -82,11 +82,9 @@ fn a_full_task_table_is_overload_too() {
 #[test]
 fn a_request_whose_deadline_passes_in_the_queue_never_begins() {
     let _alone = alone();
-    let cpus = revenant::backend::threads::placement::allowed_cpus().unwrap();
-    let last = cpus.iter().last().into_iter().collect();
     let runtime = Runtime::builder()
         .policy(revenant::policy::Fifo::default())
-        .worker_cpus(last)
+        .worker_cpus(last_cpu())
         .class("slow", Class::default())
         .class("urgent", Class::default().deadline(Duration::from_millis(5)))
         .build()
@@ -103,11 +101,9 @@ fn a_request_whose_deadline_passes_in_the_queue_never_begins() {
 #[test]
 fn cancelling_is_seen_by_work_that_runs_and_stops_work_that_waits() {
     let _alone = alone();
-    let cpus = revenant::backend::threads::placement::allowed_cpus().unwrap();
-    let last = cpus.iter().last().into_iter().collect();
     let runtime = Runtime::builder()
         .policy(revenant::policy::Fifo::default())
-        .worker_cpus(last)
+        .worker_cpus(last_cpu())
         .class("work", Class::default())
         .build()
         .unwrap();
@@ -221,10 +217,8 @@ fn a_misspelt_class_is_an_error_that_names_the_known_ones() {
 #[test]
 fn batch_work_leaves_at_once_when_somebody_waits_and_comes_back() {
     let _alone = alone();
-    let cpus = revenant::backend::threads::placement::allowed_cpus().unwrap();
-    let last = cpus.iter().last().into_iter().collect();
     let runtime = Runtime::builder()
-        .worker_cpus(last)
+        .worker_cpus(last_cpu())
         .class("get", Class::slo_us(100))
         .class("batch", Class::batch())
         .build()
