@@ -1,4 +1,13 @@
-//! Results of experiments, and what people read of them.
+//! Experiments, their results, and what people read of them.
+//!
+//! # Life of an experiment
+//!
+//! [`compare`] takes what was asked for and replays each plan on each [`system`], interleaved by
+//! seed. A system gets a [`system::Run`]: the plan, the [`request_work`] and the CPUs of the
+//! [`site`]. Those on real threads share a [`replay`]: its generator follows the [`pacer`], all
+//! stamp with one [`clock`] into [`stamps`], and [`heartbeat`]s tell when a CPU stalled. What comes
+//! back is a [`system::RunOutcome`], which [`measure`] makes rows of. [`simulate`] runs a policy on
+//! the simulator instead, on as many CPUs as one likes. [`preemption`] measures what one costs.
 //!
 //! # Life of a result
 //!
@@ -8,8 +17,27 @@
 //! [`comparison::Comparison`] lays the systems of a load side by side, [`table::render`] shows that
 //! to a terminal, [`curve`] draws it and [`html::render`] makes the report.
 //!
-//! Everything here but [`machine::Machine::read`] is a pure function of a document: a report can be
-//! made again from its JSON at any time, on any machine.
+//! What comes after a document is a pure function of it: a report can be made again from its JSON at
+//! any time, on any machine.
+
+pub mod affinity;
+pub mod clock;
+pub mod compare;
+pub mod destination;
+pub mod discipline;
+pub mod heartbeat;
+pub mod measure;
+pub mod pacer;
+pub mod preemption;
+pub mod progress;
+pub mod replay;
+pub mod request_work;
+pub mod simulate;
+pub mod site;
+pub mod stamps;
+pub mod switches;
+pub mod system;
+pub mod workload;
 
 pub mod comparison;
 pub mod curve;

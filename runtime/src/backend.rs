@@ -19,9 +19,11 @@ pub mod threads;
 /// Under loom, only what it can model: the rest calls the kernel.
 #[cfg(loom)]
 mod threads {
+    mod doorbell;
     mod mailbox;
     mod ownership;
     mod park;
+    mod progress;
 }
 
 use crate::hint::Hints;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::agent::Agent;
-use crate::backend::threads::{Dispatcher, Options, WORKERS_MAX, placement, start};
+use crate::backend::threads::{Dispatcher, Options, RING_MESSAGES, WORKERS_MAX, placement, start};
 use crate::class::Class;
 use crate::cpu::CpuSet;
 use crate::enclave::Enclave;
@@ -47,9 +47,9 @@ pub enum BuildError {
         /// The setting at fault.
         field: &'static str,
         /// The CPUs at fault.
-        cpus: CpuSet,
+        cpus: Box<CpuSet>,
         /// What the process may use.
-        allowed: CpuSet,
+        allowed: Box<CpuSet>,
     },
     /// A setting must be positive.
     #[error("{0}: must not be zero")]
@@ -218,6 +218,7 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
             classes: self.classes.len(),
             spin_ns,
             stack_bytes: self.stack_bytes,
+            ring_messages: RING_MESSAGES,
             topology: Topology::of_this_machine()?,
             name: self.name.clone(),
         };
@@ -295,7 +296,11 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
         let within = |field, cpus: CpuSet| match cpus.minus(&allowed) {
             _ if cpus.is_empty() => Err(BuildError::NoCpus),
             foreign if foreign.is_empty() => Ok(cpus),
-            foreign => Err(BuildError::CpusNotAllowed { field, cpus: foreign, allowed }),
+            foreign => Err(BuildError::CpusNotAllowed {
+                field,
+                cpus: Box::new(foreign),
+                allowed: Box::new(allowed),
+            }),
         };
         let asked_workers = self.worker_cpus.map(|cpus| within("worker_cpus", cpus)).transpose()?;
         let dispatcher = match self.dispatcher_cpu {

@@ -69,7 +69,7 @@ impl Producer {
         let ring = &*self.ring;
         let tail = ring.tail.load(Ordering::Relaxed);
         if tail.wrapping_sub(self.head_seen) == ring.slots.len() {
-            // Pairs with the release of `head` in `next`: the slot's last reader is done with it.
+            // Pairs with the release of `head` in `read`: the slot's last reader is done with it.
             self.head_seen = ring.head.load(Ordering::Acquire);
             if tail.wrapping_sub(self.head_seen) == ring.slots.len() {
                 // Pairs with the swap in `take_overflow`: the status words published before this
@@ -82,33 +82,38 @@ impl Producer {
             // SAFETY: head has passed this slot and tail has not, so it is the producer's alone.
             unsafe { *slot = message }
         });
-        // Pairs with the acquire of `tail` in `next`: publishes the slot and all before it.
+        // Pairs with the acquire of `tail` in `read`: publishes the slot and all before it.
         ring.tail.store(tail.wrapping_add(1), Ordering::Release);
         true
     }
 }
 
 impl Consumer {
-    /// The oldest unread message.
-    pub fn next(&mut self) -> Option<Message> {
+    /// Takes the oldest unread message.
+    pub fn read(&mut self) -> Option<Message> {
+        let message = self.peek()?;
+        let head = self.ring.head.load(Ordering::Relaxed);
+        // Pairs with the acquire of `head` in `post`: the slot may be written again.
+        self.ring.head.store(head.wrapping_add(1), Ordering::Release);
+        Some(message)
+    }
+
+    /// The oldest unread message, left where it is.
+    pub fn peek(&mut self) -> Option<Message> {
         let ring = &*self.ring;
         let head = ring.head.load(Ordering::Relaxed);
         // Pairs with the release of `tail` in `post`.
-        if head == ring.tail.load(Ordering::Acquire) {
-            return None;
-        }
-        let message = ring.slots[head & (ring.slots.len() - 1)].with(|slot| {
-            // SAFETY: tail has passed this slot and head has not, so it is the consumer's alone.
-            unsafe { *slot }
-        });
-        // Pairs with the acquire of `head` in `post`: the slot may be written again.
-        ring.head.store(head.wrapping_add(1), Ordering::Release);
-        Some(message)
+        (head != ring.tail.load(Ordering::Acquire)).then(|| {
+            ring.slots[head & (ring.slots.len() - 1)].with(|slot| {
+                // SAFETY: tail has passed this slot and head has not, so it is the consumer's alone.
+                unsafe { *slot }
+            })
+        })
     }
 
     /// Whether nothing is to be read.
     pub fn is_empty(&self) -> bool {
-        // Relaxed: whoever reads a message then pairs with its producer in `next`.
+        // Relaxed: whoever reads a message then pairs with its producer in `read`.
         self.ring.head.load(Ordering::Relaxed) == self.ring.tail.load(Ordering::Relaxed)
     }
 
@@ -146,7 +151,7 @@ mod tests {
                     }
                     prop_assert_eq!(consumer.take_overflow(), !fits);
                 } else {
-                    prop_assert_eq!(consumer.next(), model.pop_front());
+                    prop_assert_eq!(consumer.read(), model.pop_front());
                 }
             }
         }
@@ -164,7 +169,7 @@ mod tests {
         });
         for seq in 0..10_000 {
             let next = loop {
-                if let Some(next) = consumer.next() {
+                if let Some(next) = consumer.read() {
                     break next;
                 }
                 std::thread::yield_now();
@@ -198,10 +203,10 @@ mod loom_tests {
             });
             let mut read = Vec::new();
             for _ in 0..2 {
-                read.extend(consumer.next());
+                read.extend(consumer.read());
             }
             let posted = thread.join().unwrap();
-            read.extend(std::iter::from_fn(|| consumer.next()));
+            read.extend(std::iter::from_fn(|| consumer.read()));
             assert!(read.iter().all(|m| u64::from(m.seq.0) == m.time_ns));
             assert_eq!(read.iter().map(|m| m.seq.0).collect::<Vec<_>>(), posted);
             assert_eq!(consumer.take_overflow(), posted.len() < 3);

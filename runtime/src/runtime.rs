@@ -10,7 +10,7 @@ use crate::hint::ClassId;
 use crate::ingress::{Admission, Offer};
 use crate::stall::StallMeters;
 use crate::stats::{ClassStats, StageReader, Stats};
-use crate::ticket::{Answering, Reply, Ticket};
+use crate::ticket::{Answering, Reply, RequestError, Ticket};
 
 /// What [`Builder::build`] puts together.
 #[derive(Debug)]
@@ -86,18 +86,20 @@ impl Runtime {
 
     /// Submits plain, blocking work of the named class. The answer, or why there is none, is the
     /// ticket's; a rejection is known at once.
-    ///
-    /// # Panics
-    /// If no class of that name was given to the builder: a misspelling, not a condition.
     pub fn submit<R, F>(&self, class: &str, work: F) -> Ticket<R>
     where
         R: Send + 'static,
         F: FnOnce(&Context<'_>) -> R + Send + 'static,
     {
-        let id = self.class(class).unwrap_or_else(|| {
-            panic!("no class is called `{class}`; there are: {}", self.names.join(", "))
-        });
-        self.submit_to(id, work)
+        match self.class(class) {
+            Some(id) => self.submit_to(id, work),
+            None => {
+                let reply = Reply::new();
+                let (name, known) = (class.to_owned(), self.names.join(", "));
+                reply.overrule(Err(RequestError::UnknownClass { name, known }));
+                Ticket::new(reply, None)
+            }
+        }
     }
 
     /// Submits work of a class known by number: saves looking the name up.

@@ -43,7 +43,7 @@ pub struct StatusWord {
 
 /// Reads of a word under change before giving up. A write is five stores; a reader that collides
 /// this often has met a writer that lost its CPU between them, and will meet it again later.
-const READ_ATTEMPTS: usize = if cfg!(loom) { 3 } else { 64 };
+const READ_ATTEMPTS: usize = if cfg!(loom) { 1 } else { 64 };
 
 impl StatusWord {
     /// Publishes `status` of task `id`, whatever was there.
@@ -143,7 +143,7 @@ impl StatusWord {
             let fields = self.fields();
             // Pairs with the fence in `lock`.
             fence(Ordering::Acquire);
-            if before % 2 == 0 && self.version.load(Ordering::Relaxed) == before {
+            if before.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == before {
                 return Some(fields);
             }
             crate::sync::spin_loop();

@@ -11,11 +11,19 @@ use crate::ingress::Rejected;
 use crate::task::TaskId;
 
 /// Why there is no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// It was turned away, now or when its turn came.
     #[error(transparent)]
     Rejected(#[from] Rejected),
+    /// Its class was not named when the runtime was built.
+    #[error("class: no class is called `{name}`; there are: {known}")]
+    UnknownClass {
+        /// The name it was submitted under.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
     /// It was cancelled before it began.
     #[error("cancelled before it began")]
     Cancelled,
@@ -116,7 +124,7 @@ impl<R> Answering<R> {
 impl<R> Drop for Answering<R> {
     fn drop(&mut self) {
         if let Some(reply) = self.reply.take() {
-            reply.deliver(Err(self.otherwise));
+            reply.deliver(Err(self.otherwise.clone()));
         }
     }
 }

@@ -11,6 +11,8 @@ mod messages;
 mod overflow;
 #[path = "conformance/sim.rs"]
 mod sim;
+#[path = "conformance/threads.rs"]
+mod threads;
 #[path = "conformance/world.rs"]
 mod world;
 
@@ -52,3 +54,4 @@ macro_rules! conformance_of {
 }
 
 conformance_of!(on_sim, crate::sim::SimWorld);
+conformance_of!(on_threads, crate::threads::ThreadsWorld);

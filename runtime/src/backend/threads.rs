@@ -18,6 +18,7 @@ use crate::cpu::CpuId;
 use crate::hint::Hints;
 use crate::message::{Message, MessageKind};
 use crate::status::Status;
+use crate::sync::Ordering;
 use crate::task::{Seq, TaskId, TaskState};
 use crate::topology::Topology;
 use crate::transaction::{Batch, Committer, CpuFacts, Outcome, TargetFacts, Transaction, check};
@@ -26,6 +27,7 @@ pub(crate) mod clock;
 mod context;
 mod detached;
 mod dispatcher;
+mod doorbell;
 mod futex;
 mod gauge;
 mod lane;
@@ -34,6 +36,7 @@ mod mailbox;
 mod ownership;
 mod park;
 pub mod placement;
+mod progress;
 mod sentinel;
 mod shared;
 mod signal;
@@ -45,13 +48,14 @@ mod worker;
 
 pub use context::Context;
 pub use gauge::ClassCounts;
+pub use start::{Crew, Options, start};
 pub use table::{Completion, Ending};
-pub use work::Work;
+pub use work::{Handler, Once, Work};
 
 pub(crate) use dispatcher::Dispatcher;
 pub(crate) use gauge::Refusal;
 pub(crate) use shared::Shared;
-pub(crate) use start::{Crew, Options, WORKERS_MAX, pause, start};
+pub(crate) use start::{RING_MESSAGES, WORKERS_MAX, pause};
 pub(crate) use table::Submission;
 
 use detached::Detached;
@@ -67,13 +71,13 @@ const NEWS_PER_TURN: usize = 64;
 
 /// The dispatcher's half of the backend.
 #[derive(Debug)]
-pub(crate) struct Threads {
+pub struct Threads {
     shared: Arc<Shared>,
     topology: Topology,
     rings: Vec<Consumer>,
     watches: Vec<LaneWatch>,
     detached: Detached,
-    /// Messages made here. Bounded: news of one turn, and a few a lane.
+    /// TASK_NEW messages. Bounded by the news of one turn.
     news: VecDeque<Message>,
     /// Requests that ended, until the dispatcher passes them on. Bounded by the task table.
     completions: VecDeque<Completion>,
@@ -89,7 +93,7 @@ impl Threads {
         Self {
             watches: (0..lanes).map(|_| LaneWatch::default()).collect(),
             detached: Detached::with_capacity(shared.workers.len()),
-            news: VecDeque::with_capacity(NEWS_PER_TURN + 4 * lanes),
+            news: VecDeque::with_capacity(NEWS_PER_TURN),
             completions: VecDeque::with_capacity(shared.table.capacity()),
             next_ring: 0,
             overflows: 0,
@@ -116,12 +120,13 @@ impl Threads {
     }
 
     /// Looks at everything that sends no message by itself: new requests, blocked tasks, workers
-    /// that were asked to make way and did not yet.
-    pub(crate) fn poll(&mut self, now_ns: u64) {
+    /// that were asked to make way and did not yet. Also shows the watchdog that there is an agent: 100
+    /// ms without a call, and the kernel takes over.
+    pub fn poll(&mut self, now_ns: u64) {
+        self.shared.heartbeat.store(now_ns, Ordering::Relaxed);
         self.welcome(now_ns);
         for (index, watch) in self.watches.iter_mut().enumerate() {
-            let noticed = watch.look(&self.shared, index, now_ns);
-            self.news.extend(noticed.into_iter().flatten().flatten());
+            watch.look(&self.shared, index, now_ns);
         }
         self.detached.poll_one(&self.shared, now_ns);
     }
@@ -148,21 +153,33 @@ impl Threads {
         }
     }
 
-    /// A message on its way to the agent: what this half must know of it.
-    fn observe(&mut self, message: Message, ring: Option<usize>) -> Message {
+    /// A message is on its way to the agent: what this half must know of it.
+    fn observe(&mut self, message: &Message) {
         match message.kind {
             MessageKind::TaskDead => {
                 self.completions.extend(self.shared.table.retire(message.task))
             }
             MessageKind::TaskBlocked => self.detached.watch(message.task),
-            MessageKind::TaskOnCpu => {
-                if let Some(ring) = ring {
-                    self.watches[ring].began(&message);
-                }
-            }
             _ => {}
         }
-        message
+    }
+
+    /// Puts a request of class 0 before the agent, bypassing admission; `None`: the table is full.
+    pub fn submit(&self, now_ns: u64, work: Work) -> Option<TaskId> {
+        let submission = Submission {
+            hints: Hints::default(),
+            arrived_ns: now_ns,
+            admitted_ns: now_ns,
+            token: work.token(),
+            work,
+        };
+        self.shared.submit(submission).ok()
+    }
+
+    /// The status word of `task`; `None`: it is over, or its word is under change.
+    pub fn status(&self, task: TaskId) -> Option<Status> {
+        let (id, status) = self.shared.table.get(task)?.status.read()?;
+        (id == task && status.state != TaskState::Dead).then_some(status)
     }
 
     /// The next request that ended.
@@ -173,6 +190,7 @@ impl Threads {
     /// Whether nothing waits to be read here or in any ring.
     pub(crate) fn is_quiet(&self) -> bool {
         self.news.is_empty()
+            && !self.watches.iter().any(LaneWatch::has_notice)
             && self.shared.submitted.is_empty()
             && self.shared.detached.is_empty()
             && self.rings.iter().all(Consumer::is_empty)
@@ -211,7 +229,7 @@ impl Threads {
     }
 
     fn target_facts(&self, task: TaskId) -> Option<TargetFacts> {
-        let slot = self.shared.table.get(task)?;
+        let slot = self.shared.table.get(task).filter(|slot| !slot.is_in(SlotPhase::Free))?;
         let (id, status) = slot.status.read()?;
         let is_placed = matches!(status.state, TaskState::OnCpu | TaskState::Latched);
         Some(TargetFacts {
@@ -272,24 +290,25 @@ impl Backend for Threads {
     }
 
     fn next_message(&mut self) -> Option<Message> {
-        let mut found = self.news.pop_front().map(|message| self.observe(message, None));
+        let mut found = self.news.pop_front();
         for _ in 0..self.rings.len() {
             if found.is_some() {
                 break;
             }
-            let ring = self.next_ring;
-            found = self.rings[ring].next().map(|message| self.observe(message, Some(ring)));
-            if found.is_none() {
-                self.next_ring = (ring + 1) % self.rings.len();
+            let lane = self.next_ring;
+            found = self.watches[lane].read(&mut self.rings[lane]);
+            match found {
+                None => self.next_ring = (lane + 1) % self.rings.len(),
+                Some(message) if message.kind == MessageKind::TaskOnCpu => {
+                    self.watches[lane].began(&message);
+                }
+                Some(_) => {}
             }
         }
-        if found.is_none() {
-            found = self.shared.detached.pop().map(|message| self.observe(message, None));
-        }
-        if found.is_some() {
-            self.agent_seq = self.agent_seq.next();
-        }
-        found
+        let message = found.or_else(|| self.shared.detached.pop())?;
+        self.agent_seq = self.agent_seq.next();
+        self.observe(&message);
+        Some(message)
     }
 
     fn take_overflow(&mut self) -> bool {
@@ -306,10 +325,11 @@ impl Backend for Threads {
     fn rescan(&mut self, visit: &mut dyn FnMut(TaskId, Status, Hints)) {
         self.news.clear();
         for ring in &mut self.rings {
-            while ring.next().is_some() {}
+            while ring.read().is_some() {}
         }
         while self.shared.detached.pop().is_some() {}
         self.detached.clear();
+        self.watches.iter_mut().for_each(LaneWatch::forget_notices);
         for (task, slot) in self.shared.table.iter() {
             if slot.is_in(SlotPhase::Done) {
                 self.completions.extend(self.shared.table.retire(task));

@@ -26,8 +26,7 @@ pub(crate) fn sequence_numbers_have_no_gaps<W: World>() {
     let task = world.spawn(WORDY);
     let mut messages = world.messages();
     for _ in 0..3 {
-        let transaction = world.open(task, cpu);
-        assert_eq!(world.commit(transaction), Outcome::Committed);
+        world.give_cpu(task, cpu);
         // Ends the first spin; later the block; then the last spin.
         world.tell(task);
         messages.extend(world.messages());

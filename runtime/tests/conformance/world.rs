@@ -4,7 +4,7 @@ use revenant::backend::Backend;
 use revenant::cpu::CpuId;
 use revenant::message::{Message, MessageKind};
 use revenant::status::Status;
-use revenant::task::{Seq, TaskId};
+use revenant::task::{Seq, TaskId, TaskState};
 use revenant::transaction::{Batch, Outcome, Transaction};
 
 /// What a task does, step by step, while it has a CPU.
@@ -84,6 +84,14 @@ pub(crate) trait World: Sized {
         self.settle();
         let outcomes = batch.transactions().iter().map(|transaction| transaction.outcome);
         outcomes.map(|outcome| outcome.expect("a commit fills in every outcome")).collect()
+    }
+
+    /// Gives a task a CPU, unless it woke on one that nobody had taken meanwhile.
+    fn give_cpu(&mut self, task: TaskId, cpu: CpuId) {
+        if self.status(task).is_some_and(|status| status.state != TaskState::OnCpu) {
+            let transaction = self.open(task, cpu);
+            assert_eq!(self.commit(transaction), Outcome::Committed);
+        }
     }
 
     /// Runs a new task on `cpu`; it stays there until told.

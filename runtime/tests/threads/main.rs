@@ -3,6 +3,8 @@
 //! They check behaviour and never time: where something must happen "soon", a test waits for it,
 //! with a bound that only a hang can reach.
 
+#![allow(clippy::disallowed_methods, reason = "tests of real threads wait for real threads")]
+
 mod blocked;
 mod fallback;
 mod isolation;

@@ -28,7 +28,7 @@ impl Context<'_> {
         self.worker.safepoint();
     }
 
-    /// Gives up the CPU if anybody else wants it.
+    /// Gives up the CPU until the policy decides that it is this request's turn again.
     pub fn yield_now(&self) {
         worker::yield_now(self.shared, self.worker);
     }

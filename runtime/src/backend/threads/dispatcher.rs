@@ -15,7 +15,6 @@ use crate::agent::{Agent, Turn};
 use crate::ingress::{Admission, Ingress};
 use crate::policy::Policy;
 use crate::stats::{StageRecorder, Stages};
-use crate::sync::Ordering;
 
 /// The longest sleep: also how often a dispatcher that sleeps shows that it lives, five times within
 /// the watchdog's patience.
@@ -56,7 +55,6 @@ impl<P: Policy, I: Ingress> Dispatcher<P, I> {
         let shared = Arc::clone(self.threads.shared());
         loop {
             let now_ns = now_ns();
-            shared.heartbeat.store(now_ns, Ordering::Relaxed);
             shared.stalls.dispatcher.beat(now_ns);
             if shared.is_stopping() {
                 self.threads.stop();
@@ -121,11 +119,11 @@ impl<P: Policy, I: Ingress> Dispatcher<P, I> {
         let look_ns = if self.threads.is_waiting() { CRAMPED_LOOK_NS } else { SLEEP_MAX_NS };
         let until_ns =
             wake_ns.min(turn.wake_at_ns.unwrap_or(u64::MAX)).min(now_ns.saturating_add(look_ns));
-        shared.dispatcher_falls_asleep();
+        shared.dispatcher_bell.lie_down();
         if self.threads.is_quiet() && !shared.is_stopping() && !self.recorder.is_wanted() {
-            shared.dispatcher_sleeps(Duration::from_nanos(until_ns.saturating_sub(now_ns)));
+            shared.dispatcher_bell.sleep(Duration::from_nanos(until_ns.saturating_sub(now_ns)));
         } else {
-            shared.dispatcher_wakes();
+            shared.dispatcher_bell.get_up();
         }
         shared.stalls.dispatcher.restart(self::now_ns());
     }

@@ -1,6 +1,8 @@
 //! What the dispatcher keeps of a worker CPU: the last command, whether it was obeyed, and whether
 //! the task that runs there is blocked.
 
+use std::collections::VecDeque;
+
 use hdrhistogram::Histogram;
 
 use super::lane::Lane;
@@ -9,6 +11,7 @@ use super::ownership::{Owner, Phase};
 use super::sentinel::{self, Beat};
 use super::shared::{Shared, count};
 use super::signal;
+use crate::channel::Consumer;
 use crate::message::{Message, MessageKind};
 use crate::status::Status;
 use crate::sync::Ordering;
@@ -35,6 +38,9 @@ const RESEND_NS: u64 = 100_000;
 
 /// A blocked task whose sentinel has not stepped for this long runs again: six steps, or a tick.
 const AWAKE_NS: u64 = 30_000;
+
+/// Notices kept a CPU: a task that blocks, wakes and blocks again before the agent reads any.
+const NOTICES_MAX: usize = 8;
 
 /// Highest switch time told apart, 10 ms; above it counts as that.
 const SWITCH_MAX_NS: u64 = 10_000_000;
@@ -100,10 +106,10 @@ pub(super) struct LaneWatch {
     /// The epoch whose task was told to be blocked.
     blocked_epoch: Option<u32>,
     is_stopped: bool,
+    /// Messages that a look brought to light, until the agent reads them. At most [`NOTICES_MAX`]:
+    /// while there is no room for another two, nothing further is noticed.
+    notices: VecDeque<Message>,
 }
-
-/// What a look brought to light: messages for the agent, in order.
-pub(super) type Noticed = [Option<Message>; 2];
 
 impl LaneWatch {
     /// Whether the last command has been taken.
@@ -166,12 +172,37 @@ impl LaneWatch {
     }
 
     /// One look at `now_ns`.
-    pub(super) fn look(&mut self, shared: &Shared, index: usize, now_ns: u64) -> Option<Noticed> {
+    pub(super) fn look(&mut self, shared: &Shared, index: usize, now_ns: u64) {
         let lane = &shared.lanes[index];
         let owner = lane.ownership.read();
         self.insist(shared, owner, now_ns);
         self.end_slice(shared, index, owner, now_ns);
-        self.watch_sentinel(shared, lane, owner, now_ns)
+        if self.notices.len() <= NOTICES_MAX - 2 {
+            self.watch_sentinel(shared, lane, owner, now_ns);
+        }
+    }
+
+    /// Whether a notice waits to be read.
+    pub(super) fn has_notice(&self) -> bool {
+        !self.notices.is_empty()
+    }
+
+    /// Forgets notices: a rescan reads the status words they told of.
+    pub(super) fn forget_notices(&mut self) {
+        self.notices.clear();
+    }
+
+    /// The next message of this CPU: its ring's, or a notice, whichever has the lower sequence number
+    /// if they are about the same task. Ring and notices are each in order, but not one after the
+    /// other.
+    pub(super) fn read(&mut self, ring: &mut Consumer) -> Option<Message> {
+        let Some(notice) = self.notices.front() else { return ring.read() };
+        match ring.peek() {
+            Some(message) if message.task != notice.task || notice.seq.is_after(message.seq) => {
+                ring.read()
+            }
+            _ => self.notices.pop_front(),
+        }
     }
 
     /// Asks whoever runs a task while a command waits to make way: by its safepoint flag, then by
@@ -224,13 +255,7 @@ impl LaneWatch {
         }
     }
 
-    fn watch_sentinel(
-        &mut self,
-        shared: &Shared,
-        lane: &Lane,
-        owner: Owner,
-        now_ns: u64,
-    ) -> Option<Noticed> {
+    fn watch_sentinel(&mut self, shared: &Shared, lane: &Lane, owner: Owner, now_ns: u64) {
         if self.blocked_epoch.is_some_and(|epoch| epoch != owner.epoch) {
             self.blocked_epoch = None;
         }
@@ -241,23 +266,17 @@ impl LaneWatch {
             self.beat_ns = now_ns;
         }
         if owner.phase != Phase::InTask || owner.epoch != beat.epoch {
-            return None;
+            return;
         }
-        match self.blocked_epoch {
+        let _only_if_its_status_allows = match self.blocked_epoch {
             None if has_stepped => self.blocked(shared, lane, owner, now_ns),
             Some(_) if now_ns - self.beat_ns > AWAKE_NS => self.awake(shared, lane, owner, now_ns),
             _ => None,
-        }
+        };
     }
 
     /// The owner's task is blocked.
-    fn blocked(
-        &mut self,
-        shared: &Shared,
-        lane: &Lane,
-        owner: Owner,
-        now_ns: u64,
-    ) -> Option<Noticed> {
+    fn blocked(&mut self, shared: &Shared, lane: &Lane, owner: Owner, now_ns: u64) -> Option<()> {
         let task = shared.worker(owner.worker).task();
         let status = note(shared, task, |status| {
             let runs_here = status.state == TaskState::OnCpu && status.cpu == lane.cpu;
@@ -269,18 +288,12 @@ impl LaneWatch {
             })
         })?;
         self.blocked_epoch = Some(owner.epoch);
-        let message = message(MessageKind::TaskBlocked, task, &status, now_ns);
-        Some([Some(message), None])
+        self.notices.push_back(message(MessageKind::TaskBlocked, task, &status, now_ns));
+        Some(())
     }
 
     /// The owner's task was blocked, and runs again where it was.
-    fn awake(
-        &mut self,
-        shared: &Shared,
-        lane: &Lane,
-        owner: Owner,
-        now_ns: u64,
-    ) -> Option<Noticed> {
+    fn awake(&mut self, shared: &Shared, lane: &Lane, owner: Owner, now_ns: u64) -> Option<()> {
         if lane.sentinel_nap.load(Ordering::Relaxed) == 1 {
             return None;
         }
@@ -301,7 +314,8 @@ impl LaneWatch {
             seq: crate::task::Seq(status.seq.0.wrapping_sub(1)),
             ..on_cpu
         };
-        Some([Some(wakeup), Some(on_cpu)])
+        self.notices.extend([wakeup, on_cpu]);
+        Some(())
     }
 }
 

@@ -6,7 +6,7 @@
 //! dispatcher writes the next command only when the last one's epoch shows as taken in the CPU's
 //! [`Ownership`](super::ownership::Ownership) word, so a taker never reads a task half replaced.
 
-use super::futex;
+use super::doorbell::Doorbell;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::task::TaskId;
 
@@ -35,8 +35,8 @@ pub(super) struct Mail {
 pub(super) struct Mailbox {
     epoch: AtomicU32,
     command: AtomicU64,
-    /// 1 while the CPU's owner sleeps, or is about to.
-    asleep: AtomicU32,
+    /// The CPU's owner sleeps by it when it has no task.
+    pub(super) bell: Doorbell,
 }
 
 impl Mailbox {
@@ -49,20 +49,10 @@ impl Mailbox {
         };
         let epoch = last_epoch.wrapping_add(1);
         self.command.store(bits, Ordering::Relaxed);
-        // Release pairs with the acquire in `read`. Sequentially consistent with the load below and
-        // with `sleep`: either the owner sees this epoch, or we see that it sleeps.
-        self.epoch.store(epoch, Ordering::SeqCst);
-        self.wake();
+        // Release pairs with the acquire in `read`.
+        self.epoch.store(epoch, Ordering::Release);
+        self.bell.ring();
         epoch
-    }
-
-    /// Wakes the owner if it sleeps.
-    pub(super) fn wake(&self) {
-        if self.asleep.load(Ordering::SeqCst) == 1 {
-            self.asleep.store(0, Ordering::SeqCst);
-            #[cfg(not(loom))]
-            futex::wake(&self.asleep, 1);
-        }
     }
 
     /// The command after `taken_epoch`, if there is one.
@@ -79,27 +69,14 @@ impl Mailbox {
         })
     }
 
-    /// Whether the owner sleeps.
-    pub(super) fn is_asleep(&self) -> bool {
-        self.asleep.load(Ordering::Relaxed) == 1
-    }
-
     /// Declares the owner asleep unless a command is waiting; `true`: it may now sleep.
     pub(super) fn fall_asleep(&self, taken_epoch: u32) -> bool {
-        self.asleep.store(1, Ordering::SeqCst);
-        // Sequentially consistent with the stores in `post`.
-        if self.epoch.load(Ordering::SeqCst) != taken_epoch {
-            self.asleep.store(0, Ordering::SeqCst);
+        self.bell.lie_down();
+        if self.epoch.load(Ordering::Relaxed) != taken_epoch {
+            self.bell.get_up();
             return false;
         }
         true
-    }
-
-    /// Sleeps until a command is posted or `timeout` has passed. After [`Self::fall_asleep`].
-    #[cfg(not(loom))]
-    pub(super) fn sleep(&self, timeout: std::time::Duration) {
-        futex::wait(&self.asleep, 1, Some(timeout));
-        self.asleep.store(0, Ordering::SeqCst);
     }
 }
 
@@ -127,7 +104,7 @@ mod tests {
         let mailbox = Mailbox::default();
         assert!(mailbox.fall_asleep(0));
         let epoch = mailbox.post(0, Command::Vacate);
-        assert!(!mailbox.is_asleep());
+        assert!(!mailbox.bell.is_asleep());
         assert!(!mailbox.fall_asleep(0));
         assert!(mailbox.fall_asleep(epoch));
     }
@@ -150,7 +127,7 @@ mod loom_tests {
             let slept = mailbox.read(0).is_none() && mailbox.fall_asleep(0);
             thread.join().unwrap();
             assert_eq!(mailbox.read(0).unwrap().command, Command::Run(task));
-            assert!(!slept || !mailbox.is_asleep(), "asleep with mail and nobody to wake it");
+            assert!(!slept || !mailbox.bell.is_asleep(), "asleep with mail and nobody to wake it");
         });
     }
 }

@@ -91,7 +91,7 @@ impl Watch<'_> {
         self.run.steps = self.run.steps.saturating_add(1);
         self.run.last_ns = now_ns;
         match owner.phase {
-            Phase::Switching if self.lane.mailbox.is_asleep() => self.nap(),
+            Phase::Switching if self.lane.mailbox.bell.is_asleep() => self.nap(),
             Phase::Switching => {}
             Phase::InTask if self.run.steps >= RUN_STEPS => self.beside_blocked(owner, now_ns),
             Phase::InTask => {}

@@ -3,7 +3,7 @@
 use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
 
-use super::futex;
+use super::doorbell::Doorbell;
 use super::gauge::ClassGauge;
 use super::lane::Lane;
 use super::ownership::WorkerId;
@@ -15,7 +15,7 @@ use crate::message::Message;
 use crate::runtime::Leftover;
 use crate::stall::StallMeters;
 use crate::stats::ThreadCounters;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::task::TaskId;
 
 /// Counters named after reasons. Relaxed: they order nothing.
@@ -69,7 +69,8 @@ pub(crate) struct Shared {
     pub(super) spin_ns: u64,
     classes: Box<[ClassGauge]>,
     mode: CachePadded<AtomicU32>,
-    dispatcher_asleep: CachePadded<AtomicU32>,
+    /// The dispatcher sleeps by it when there is nothing to do.
+    pub(super) dispatcher_bell: CachePadded<Doorbell>,
     aborting: AtomicBool,
     stopping: AtomicBool,
 }
@@ -97,7 +98,7 @@ impl Shared {
             heartbeat: CachePadded::default(),
             spin_ns,
             mode: CachePadded::default(),
-            dispatcher_asleep: CachePadded::default(),
+            dispatcher_bell: CachePadded::default(),
             aborting: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             classes: classes.into(),
@@ -146,30 +147,7 @@ impl Shared {
 
     /// Wakes the dispatcher if it sleeps. After anything it should look at.
     pub(crate) fn ring_dispatcher(&self) {
-        // Pairs with the fence in `dispatcher_falls_asleep`: either it sees what was published
-        // before this call, or this load sees it asleep.
-        fence(Ordering::SeqCst);
-        if self.dispatcher_asleep.load(Ordering::Relaxed) == 1 {
-            self.dispatcher_asleep.store(0, Ordering::Relaxed);
-            futex::wake(&self.dispatcher_asleep, 1);
-        }
-    }
-
-    /// Declares the dispatcher asleep. It must look for news once more before it sleeps.
-    pub(super) fn dispatcher_falls_asleep(&self) {
-        self.dispatcher_asleep.store(1, Ordering::Relaxed);
-        // Pairs with the fence in `ring_dispatcher`.
-        fence(Ordering::SeqCst);
-    }
-
-    /// Sleeps until rung or `timeout` has passed.
-    pub(super) fn dispatcher_sleeps(&self, timeout: std::time::Duration) {
-        futex::wait(&self.dispatcher_asleep, 1, Some(timeout));
-        self.dispatcher_wakes();
-    }
-
-    pub(super) fn dispatcher_wakes(&self) {
-        self.dispatcher_asleep.store(0, Ordering::Relaxed);
+        self.dispatcher_bell.ring();
     }
 
     /// Posts a message of a worker that owns no CPU. If there is no room it is lost, and the agent
@@ -234,7 +212,7 @@ impl Shared {
         let alive = self
             .table
             .iter()
-            .filter_map(|(_, slot)| Some((slot, slot.phase())))
+            .map(|(_, slot)| (slot, slot.phase()))
             .filter(|(_, phase)| is_alive(*phase));
         alive
             .map(|(slot, phase)| Leftover {

@@ -18,39 +18,51 @@ use crate::topology::Topology;
 
 /// Messages a CPU's ring holds. A request makes two and a preemption two more, so this is some
 /// thirty requests of dispatcher delay; an overflow costs a rescan of the task table, not a task.
-const RING_MESSAGES: usize = 128;
+pub(crate) const RING_MESSAGES: usize = 128;
 
 /// Workers a process can have: the ownership word names them in 16 bits, one of them the sentinel.
 pub(crate) const WORKERS_MAX: usize = u16::MAX as usize - 1;
 
-/// How the threads are laid out. Validated by the runtime's builder.
+/// How the threads are laid out. [`crate::Builder`] checks its own; whoever opens the bare backend
+/// answers for them.
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
-    pub(crate) worker_cpus: CpuSet,
+pub struct Options {
+    /// CPUs requests run on.
+    pub worker_cpus: CpuSet,
     /// CPUs helper threads may use.
-    pub(crate) allowed_cpus: CpuSet,
-    pub(crate) workers_per_cpu: usize,
-    pub(crate) tasks_max: usize,
-    pub(crate) classes: usize,
-    pub(crate) spin_ns: u64,
-    pub(crate) stack_bytes: usize,
-    pub(crate) topology: Topology,
-    pub(crate) name: String,
+    pub allowed_cpus: CpuSet,
+    /// Native threads a worker CPU.
+    pub workers_per_cpu: usize,
+    /// Requests at a time.
+    pub tasks_max: usize,
+    /// Request classes.
+    pub classes: usize,
+    /// How long an idle owner polls before it sleeps.
+    pub spin_ns: u64,
+    /// Stack of each thread.
+    pub stack_bytes: usize,
+    /// Messages a CPU's ring holds, a power of two.
+    pub ring_messages: usize,
+    /// The machine.
+    pub topology: Topology,
+    /// Prefix of the threads' names.
+    pub name: String,
 }
 
 /// The threads of a runtime other than its dispatcher.
 #[derive(Debug)]
-pub(crate) struct Crew {
+pub struct Crew {
     shared: Arc<Shared>,
     alarm: Arc<AtomicU32>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Starts workers, sentinels and the watchdog.
+/// Starts workers, sentinels and the watchdog: the bare backend, for an agent other than the
+/// runtime's own dispatcher. [`Threads::poll`] must then be called before every turn.
 ///
 /// # Errors
 /// The kernel's, if it refuses a thread or a CPU.
-pub(crate) fn start(options: &Options) -> io::Result<(Threads, Crew)> {
+pub fn start(options: &Options) -> io::Result<(Threads, Crew)> {
     signal::install();
     let cpus: Vec<CpuId> = options.worker_cpus.iter().collect();
     let (mut lanes, mut rings, mut workers) = (Vec::new(), Vec::new(), Vec::new());
@@ -59,7 +71,7 @@ pub(crate) fn start(options: &Options) -> io::Result<(Threads, Crew)> {
         let first = lane * options.workers_per_cpu;
         let ids = first..first + options.workers_per_cpu;
         let idle = ids.clone().skip(1).rev().map(|id| WorkerId(id as u16)).collect();
-        let (producer, consumer) = channel(RING_MESSAGES);
+        let (producer, consumer) = channel(options.ring_messages);
         lanes.push(Lane::new(*cpu, WorkerId(first as u16), idle, producer, workers_all));
         rings.push(consumer);
         workers.extend(ids.map(|id| Worker::new(WorkerId(id as u16), lane)));
@@ -73,7 +85,7 @@ pub(crate) fn start(options: &Options) -> io::Result<(Threads, Crew)> {
     }));
     let mut crew = Crew { shared: Arc::clone(&shared), alarm: Arc::default(), threads: Vec::new() };
     if let Err(error) = crew.spawn_all(options) {
-        crew.abandon();
+        let _leaked_on_purpose = crew.abandon();
         return Err(error);
     }
     let topology = options.topology.restricted_to(&options.worker_cpus);
@@ -93,13 +105,12 @@ impl Crew {
                 worker::main(shared, id, is_first);
             })?;
         }
-        for (index, lane) in
-            self.shared.lanes.iter().enumerate().map(|(i, l)| (i, l.cpu)).collect::<Vec<_>>()
-        {
+        for lane in 0..self.shared.lanes.len() {
+            let cpu = self.shared.lanes[lane].cpu;
             let shared = Arc::clone(&self.shared);
-            let name = format!("{}-s{lane}", options.name);
-            self.spawn(name, options, [lane].into_iter().collect(), move || {
-                sentinel::main(shared, index);
+            let name = format!("{}-s{cpu}", options.name);
+            self.spawn(name, options, [cpu].into_iter().collect(), move || {
+                sentinel::main(shared, lane);
             })?;
         }
         let (shared, alarm) = (Arc::clone(&self.shared), Arc::clone(&self.alarm));
@@ -138,11 +149,11 @@ impl Crew {
         Err(io::Error::new(io::ErrorKind::TimedOut, "worker threads did not start within 5 s"))
     }
 
-    /// Start-up failed half-way: the threads that exist are told to end.
-    fn abandon(self) {
-        self.shared.stop();
-        watchdog::orphan(&self.shared);
-        let _leaked_on_purpose = self.end(Duration::from_millis(500));
+    /// Leaves running requests to the kernel and ends all threads, for want of an agent. Returns how
+    /// many still run after half a second.
+    pub fn abandon(self) -> usize {
+        self.shared.abandon();
+        self.end(Duration::from_millis(500))
     }
 
     /// Waits for all threads to end, for at most `patience`. Returns how many still run: those

@@ -1,33 +1,20 @@
 //! The table of requests: their work, their status words, and who has begun them.
 //!
 //! # Rules of this memory
-//! - A slot's plain fields (work, hints) are written by the submitter between taking the slot from
-//!   the free list and storing `Pending` (release), and read by others after an acquire of `phase`.
-//! - The work is taken by the one thread whose compare-and-swap turns `Pending` into `Started`.
-//! - A slot is retired by the one thread whose compare-and-swap turns `Done` into `Free`.
+//! A slot's plain fields (work, hints) are written by the submitter between taking the slot from the
+//! free list and submitting it. Who reads or takes them when is the business of
+//! [`Progress`](super::progress::Progress).
 
 use crossbeam_queue::ArrayQueue;
 
 use super::ownership::WorkerId;
+pub(super) use super::progress::Phase;
+use super::progress::Progress;
 use super::work::Work;
 use crate::hint::Hints;
 use crate::status::{Status, StatusWord};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, UnsafeCell};
 use crate::task::{TaskId, TaskState};
-
-/// How far a request has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(super) enum Phase {
-    /// The slot is free.
-    Free = 0,
-    /// Accepted; nobody has begun it.
-    Pending = 1,
-    /// Bound to a native thread.
-    Started = 2,
-    /// Over; the slot waits to be retired.
-    Done = 3,
-}
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,7 +82,7 @@ pub(super) struct Slot {
     pub(super) done_ns: AtomicU64,
     pub(super) preemptions: AtomicU32,
     ending: AtomicU32,
-    phase: AtomicU32,
+    progress: Progress,
     generation: AtomicU32,
     submission: UnsafeCell<Submission>,
 }
@@ -124,28 +111,14 @@ impl Slot {
             done_ns: AtomicU64::new(0),
             preemptions: AtomicU32::new(0),
             ending: AtomicU32::new(0),
-            phase: AtomicU32::new(Phase::Free as u32),
+            progress: Progress::default(),
             generation: AtomicU32::new(0),
             submission: UnsafeCell::new(Submission::default()),
         }
     }
 
-    fn advance(&self, from: Phase, to: Phase) -> bool {
-        // Acquire: the submission, or what the work's thread left, is readable. Release: the next
-        // phase's reader sees what this one did.
-        self.phase
-            .compare_exchange(from as u32, to as u32, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
-    }
-
     pub(super) fn phase(&self) -> Phase {
-        // Acquire pairs with the release in `advance` and `submit`.
-        match self.phase.load(Ordering::Acquire) {
-            1 => Phase::Pending,
-            2 => Phase::Started,
-            3 => Phase::Done,
-            _ => Phase::Free,
-        }
+        self.progress.phase()
     }
 
     pub(super) fn is_in(&self, phase: Phase) -> bool {
@@ -171,7 +144,7 @@ impl Slot {
 
     /// Takes the work to begin it; `None`: somebody has.
     pub(super) fn begin(&self, worker: WorkerId) -> Option<Work> {
-        if !self.advance(Phase::Pending, Phase::Started) {
+        if !self.progress.advance(Phase::Pending, Phase::Started) {
             return None;
         }
         self.worker.store(u32::from(worker.0), Ordering::Relaxed);
@@ -191,7 +164,7 @@ impl Slot {
     pub(super) fn finish(&self, ending: Ending, now_ns: u64) {
         self.ending.store(ending as u32, Ordering::Relaxed);
         self.done_ns.store(now_ns, Ordering::Relaxed);
-        let finished = self.advance(Phase::Started, Phase::Done);
+        let finished = self.progress.advance(Phase::Started, Phase::Done);
         debug_assert!(finished, "only a started request ends, and only once");
     }
 
@@ -267,8 +240,7 @@ impl Table {
         slot.status.publish(task, &Status { state: TaskState::Queued, ..Status::default() });
         // SAFETY: the slot came from the free list, so this thread alone has it.
         slot.submission.with_mut(|place| unsafe { *place = submission });
-        // Release pairs with the acquire of `begin` and `is_in`.
-        slot.phase.store(Phase::Pending as u32, Ordering::Release);
+        slot.progress.submit();
         Ok(task)
     }
 
@@ -281,7 +253,7 @@ impl Table {
         }
         let completion = slot.completion(task);
         // The winner of this swap alone frees the slot; a loser's completion is thrown away.
-        slot.advance(Phase::Done, Phase::Free).then(|| {
+        slot.progress.advance(Phase::Done, Phase::Free).then(|| {
             self.free.push(task.index).expect("a slot is freed once");
             completion
         })

@@ -44,7 +44,7 @@ pub(super) fn orphan(shared: &Shared) {
 pub(super) fn relieve(shared: &Shared) {
     worker::release_parked(shared);
     for lane in &shared.lanes {
-        lane.mailbox.wake();
+        lane.mailbox.bell.ring();
         sentinel::rouse(lane);
         let owner = lane.ownership.read();
         if owner.phase == Phase::InTask && owner.worker != sentinel::SENTINEL {

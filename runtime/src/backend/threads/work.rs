@@ -6,6 +6,12 @@ use std::sync::Arc;
 use super::context::Context;
 use super::table::Ending;
 
+/// Called once, with a context when the request's turn comes, or with the reason why it will not.
+pub type Once = dyn FnOnce(Result<&Context<'_>, Ending>) + Send;
+
+/// Called for every request of its kind, with the request's token.
+pub type Handler = dyn Fn(&Context<'_>, u64) + Send + Sync;
+
 /// A plain, blocking piece of work.
 #[derive(Default)]
 pub enum Work {
@@ -14,10 +20,10 @@ pub enum Work {
     None,
     /// A closure, called once: with a context when its turn comes, or with the reason why it will
     /// not come.
-    Once(Box<dyn FnOnce(Result<&Context<'_>, Ending>) + Send>),
+    Once(Box<Once>),
     /// A handler shared by many requests, and the token that tells it which one this is. Admitting
     /// one allocates nothing.
-    Shared(Arc<dyn Fn(&Context<'_>, u64) + Send + Sync>, u64),
+    Shared(Arc<Handler>, u64),
 }
 
 impl Work {

@@ -184,7 +184,7 @@ fn tell(
     shared: &Shared,
     switch: &mut Switch<'_>,
     task: TaskId,
-    kind: MessageKind,
+    (kind, time_ns): (MessageKind, u64),
     change: impl FnMut(Status) -> Option<Status>,
 ) {
     let cpu = switch.lane.cpu;
@@ -194,7 +194,7 @@ fn tell(
             cpu,
             task,
             seq: status.seq,
-            time_ns: now_ns(),
+            time_ns,
             runtime_ns: status.runtime_ns,
         });
         shared.ring_dispatcher();
@@ -216,7 +216,7 @@ fn publish(
 /// The task's stint on `cpu` begins.
 fn begin_stint(shared: &Shared, switch: &mut Switch<'_>, task: TaskId) {
     let (now_ns, cpu) = (now_ns(), switch.lane.cpu);
-    tell(shared, switch, task, MessageKind::TaskOnCpu, |status| {
+    tell(shared, switch, task, (MessageKind::TaskOnCpu, now_ns), |status| {
         Some(Status { state: TaskState::OnCpu, cpu, since_ns: now_ns, ..status })
     });
 }
@@ -242,7 +242,7 @@ fn leave_our_scheduling(shared: &Shared, worker: &Worker, task: TaskId) {
 /// The latched task could not run here: back into the queue with it.
 fn refuse(shared: &Shared, switch: &mut Switch<'_>, task: TaskId) {
     count(&shared.counters.latches_failed);
-    tell(shared, switch, task, MessageKind::TaskLatchFailed, |status| {
+    tell(shared, switch, task, (MessageKind::TaskLatchFailed, now_ns()), |status| {
         let is_latched = status.state == TaskState::Latched;
         is_latched.then_some(Status { state: TaskState::Queued, ..status })
     });

@@ -28,7 +28,7 @@ pub(super) fn serve<'l>(
             return None;
         }
         if switch.lane.mailbox.fall_asleep(switch.epoch) {
-            switch.lane.mailbox.sleep(NAP);
+            switch.lane.mailbox.bell.sleep(NAP);
         }
         return Some(switch);
     };

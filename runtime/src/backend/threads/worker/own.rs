@@ -74,7 +74,7 @@ fn await_mail(shared: &Shared, worker: &Worker, switch: &Switch<'_>) -> Option<M
         meter.beat(now_ns);
         let is_long = now_ns - idle_since_ns > shared.spin_ns;
         if is_long && switch.lane.mailbox.fall_asleep(switch.epoch) {
-            switch.lane.mailbox.sleep(OWNER_SLEEP);
+            switch.lane.mailbox.bell.sleep(OWNER_SLEEP);
             meter.restart(clock::now_ns());
         }
         crate::sync::spin_loop();
@@ -208,7 +208,7 @@ fn end(shared: &Shared, switch: &mut Switch<'_>, task: TaskId, slot: &Slot, endi
     leave_class(shared, slot, ending, now_ns);
     slot.finish(ending, now_ns);
     let is_orphaned = shared.mode() == Mode::Orphaned;
-    tell(shared, switch, task, MessageKind::TaskDead, |status| {
+    tell(shared, switch, task, (MessageKind::TaskDead, now_ns), |status| {
         Some(after_stint(status, TaskState::Dead, now_ns))
     });
     if is_orphaned {

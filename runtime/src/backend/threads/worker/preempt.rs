@@ -22,13 +22,36 @@ pub(super) fn at_safepoint() {
     }
 }
 
-/// Gives up the CPU if anybody else wants it.
+/// Gives up the CPU: to whom the mailbox names, or to nobody until the policy decides anew.
 pub(in crate::backend::threads) fn yield_now(shared: &Shared, worker: &Worker) {
-    if worker.is_asked() {
-        preempt_point(shared, worker, How::Safepoint);
+    if worker.forbidden.load(Ordering::Relaxed) > 0 {
+        return;
     }
-    // SAFETY: has no preconditions. Detached workers share their CPU under the kernel's scheduler.
-    unsafe { libc::sched_yield() };
+    worker.in_task.store(false, Ordering::Relaxed);
+    compiler_fence(Ordering::SeqCst);
+    step_back(shared, worker);
+    compiler_fence(Ordering::SeqCst);
+    worker.in_task.store(true, Ordering::Relaxed);
+}
+
+fn step_back(shared: &Shared, worker: &Worker) {
+    let task = worker.task();
+    let Some(mut switch) = shared.lanes[worker.lane_index()].enter(worker.id) else {
+        // SAFETY: has no preconditions. A detached worker shares its CPU under the kernel's scheduler.
+        unsafe { libc::sched_yield() };
+        return;
+    };
+    if shared.mode() == Mode::Orphaned || switch.lane.mailbox.read(switch.epoch).is_some() {
+        stay(worker, switch);
+        return give_up(shared, worker, How::Safepoint);
+    }
+    let Some(heir) = claim_idle(shared, &mut switch) else {
+        return stay(worker, switch);
+    };
+    worker.park.prepare();
+    leave(shared, &mut switch, task, MessageKind::TaskYield);
+    hand_over(shared, switch, heir);
+    resume(shared, worker, task);
 }
 
 /// Where a task may lose its CPU. Returns when it has one again.
@@ -115,12 +138,14 @@ fn make_way(
 
 /// Tells that `task` stopped running here and is queued.
 fn leave(shared: &Shared, switch: &mut Switch<'_>, task: TaskId, kind: MessageKind) {
-    if let Some(slot) = shared.table.get(task) {
+    if let Some(slot) = shared.table.get(task).filter(|_| kind == MessageKind::TaskPreempted) {
         slot.preemptions.fetch_add(1, Ordering::Relaxed);
     }
     let now_ns = now_ns();
     shared.stalls.lane(lane_index(shared, switch)).beat(now_ns);
-    tell(shared, switch, task, kind, |status| Some(after_stint(status, TaskState::Queued, now_ns)));
+    tell(shared, switch, task, (kind, now_ns), |status| {
+        Some(after_stint(status, TaskState::Queued, now_ns))
+    });
 }
 
 fn lane_index(shared: &Shared, switch: &Switch<'_>) -> usize {

@@ -47,7 +47,7 @@ pub(in crate::backend::threads) fn usurp(
 /// it had sequence number `seq`.
 fn note_blocked(shared: &Shared, switch: &mut Switch<'_>, task: TaskId, seq: Seq) {
     let now_ns = now_ns();
-    tell(shared, switch, task, MessageKind::TaskBlocked, |status| {
+    tell(shared, switch, task, (MessageKind::TaskBlocked, now_ns), |status| {
         let is_as_seen = status.seq == seq && status.state == TaskState::OnCpu;
         is_as_seen.then(|| after_stint(status, TaskState::Blocked, now_ns))
     });

@@ -1,0 +1,116 @@
+//! The command `compare`: options in, table and files out.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::anyhow;
+use revenant_bench::compare::{Experiment, Results};
+use revenant_bench::destination::Destination;
+use revenant_bench::document::{Document, FORMAT};
+use revenant_bench::machine::Machine;
+use revenant_bench::progress::Progress;
+use revenant_bench::site::Site;
+use revenant_bench::system::{self, Extras, System};
+use revenant_bench::{html, table};
+
+use crate::Failure;
+use crate::cli::Compare;
+
+/// What a shell reports of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// Runs the comparison that was asked for.
+pub(crate) fn compare(options: Compare) -> Result<ExitCode, Failure> {
+    let systems = systems(&options.systems).map_err(Failure::BadInput)?;
+    let site = Site::of_this_process(options.workers).map_err(Failure::bad_input)?;
+    let json = destination(options.json.as_deref())?;
+    let html = destination(options.html.as_deref())?;
+    let stop = stop_on_ctrl_c().map_err(Failure::Broken)?;
+    let machine = Machine::read();
+    let workload = options.workload.prepare(&site).map_err(Failure::broken)?;
+    let experiment = Experiment {
+        workload,
+        site,
+        arrivals: options.arrivals,
+        loads: options.load,
+        seconds: options.seconds,
+        seeds: (1..=options.seeds).collect(),
+        repeats_max: options.repeats,
+        extras: Extras { batch: options.batch, no_safepoints: options.no_safepoints },
+    };
+    let mut progress = Progress::on_stderr();
+    let results = experiment.compare(&systems, &stop, &mut progress).map_err(Failure::bad_input)?;
+    progress.end();
+    let Results { rows, skipped, failure, complete } = results;
+    let document = Document {
+        format: FORMAT,
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        complete,
+        machine,
+        workload: experiment.described(),
+        skipped,
+        rows,
+    };
+    show(&document, json.as_ref(), html.as_ref()).map_err(Failure::Broken)?;
+    if let Some(error) = failure {
+        return Err(Failure::broken(error));
+    }
+    if document.rows.is_empty() && complete {
+        return Err(Failure::Broken(anyhow!("none of the systems asked for can run here")));
+    }
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
+}
+
+/// The table to stdout, the documents to their files.
+pub(crate) fn show(
+    document: &Document,
+    json: Option<&Destination>,
+    html: Option<&Destination>,
+) -> anyhow::Result<()> {
+    print!("{}", table::render(document));
+    if let Some(json) = json {
+        let text = serde_json::to_string_pretty(document)?;
+        json.write(&(text + "\n"))?;
+        println!("  results: {}", json.path().display());
+    }
+    if let Some(html) = html {
+        html.write(&html::render(document))?;
+        println!("  report: {}", html.path().display());
+    }
+    Ok(())
+}
+
+/// The systems of these names, each once, in the order asked for; all for none.
+fn systems(names: &[String]) -> anyhow::Result<Vec<&'static dyn System>> {
+    if names.is_empty() {
+        return Ok(system::ALL.to_vec());
+    }
+    let mut systems: Vec<&'static dyn System> = Vec::new();
+    for name in names {
+        let system = system::named(name.trim())?;
+        if systems.iter().all(|known| known.name() != system.name()) {
+            systems.push(system);
+        }
+    }
+    Ok(systems)
+}
+
+/// Checks a file that results are to go to.
+pub(crate) fn destination(path: Option<&Path>) -> Result<Option<Destination>, Failure> {
+    path.map(Destination::new).transpose().map_err(Failure::bad_input)
+}
+
+/// The first Ctrl-C ends the run and shows what there is; the second ends the program.
+fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+    })
+    .map_err(|error| anyhow!("cannot catch Ctrl-C: {error}"))?;
+    Ok(stop)
+}
