@@ -111,7 +111,7 @@ fn functions(text: &str) -> Vec<(&str, usize)> {
         };
         let rest = &lines[from..];
         let is_one_line = rest[0].ends_with(';') || rest[0].ends_with('}');
-        if is_one_line { 1 } else { 1 + rest.iter().position(|l| ends(l)).unwrap_or(rest.len()) }
+        if is_one_line { 1 } else { 1 + rest.iter().position(ends).unwrap_or(rest.len()) }
     };
     lines
         .iter()
