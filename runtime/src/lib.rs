@@ -40,6 +40,11 @@ mod ticket;
 
 mod sync;
 
+/// The README's program is compiled and run as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub use enclave::Enclave;
 
 #[cfg(not(loom))]

@@ -1,0 +1,36 @@
+# The verbs of this repository; each is a script or one call of cargo. The CI calls the same.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+NEEDS := @scripts/install-needs
+CARGO := PATH="$${CARGO_HOME:-$$HOME/.cargo}/bin:$$PATH" cargo
+
+.PHONY: help demo test check loom sanitize bench
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+demo: ## Revenant beside the kernel's own scheduler, in under a minute of measuring: table and report
+	$(NEEDS)
+	@scripts/demo
+
+test: ## all tests, documentation examples and example programs
+	$(NEEDS)
+	@scripts/test
+
+check: ## formatting, lints and documentation, warnings being errors
+	$(NEEDS)
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+loom: ## every interleaving of the lock-free parts, up to three preemptions
+	$(NEEDS)
+	RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 $(CARGO) test -p revenant --release --lib --target-dir $(TARGET)/loom loom
+
+sanitize: ## address and thread sanitizers over the unsafe parts
+	$(NEEDS)
+	@scripts/sanitize
+
+bench: ## the numbers of the README: takes about half an hour
+	$(NEEDS)
+	@scripts/bench
