@@ -95,7 +95,7 @@ pub(crate) struct Compare {
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<usize>,
 
-    /// How often a run is repeated in which stalls of the machine hit over 2 % of the requests;
+    /// How often a run is repeated in which over 2 % of the requests arrive during stalls;
     /// if that does not help, its row is marked.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100), default_value = "3")]
     pub(crate) repeats: u32,

@@ -15,7 +15,7 @@ pub const UNCLEAN_MARK: &str = "*";
 
 /// What the mark means; the report says the same.
 pub const UNCLEAN_MEANING: &str = "the machine stalled too often in at least one run, even after \
-    repeats: too many of its requests overlap a stall, read its raw tail with care";
+    repeats: over 2 % of its requests arrived during a stall, read its raw tail with care";
 
 /// The machine, one table over all loads, and below it what must be known to read it.
 #[must_use]
