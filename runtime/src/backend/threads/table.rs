@@ -3,7 +3,7 @@
 //! # Rules of this memory
 //! A slot's plain fields (work, hints) are written by the submitter between taking the slot from the
 //! free list and submitting it. Who reads or takes them when is the business of
-//! [`Progress`](super::progress::Progress).
+//! [`Progress`].
 
 use crossbeam_queue::ArrayQueue;
 
