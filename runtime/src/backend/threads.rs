@@ -160,7 +160,7 @@ impl Threads {
             MessageKind::TaskDead => {
                 self.completions.extend(self.shared.table.retire(message.task))
             }
-            MessageKind::TaskBlocked => self.detached.watch(message.task),
+            MessageKind::TaskBlocked => self.detached.watch(&self.shared, message.task),
             _ => {}
         }
     }
@@ -301,7 +301,7 @@ impl Backend for Threads {
                 continue;
             }
             if status.state == TaskState::Blocked {
-                self.detached.watch(task);
+                self.detached.watch(&self.shared, task);
             }
             visit(task, status, slot.hints());
         }

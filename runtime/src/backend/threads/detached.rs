@@ -40,12 +40,18 @@ impl Detached {
     }
 
     /// Watches a task that was told to be blocked.
-    pub(super) fn watch(&mut self, task: TaskId) {
-        // Every blocked task has a worker of its own, so the table has room; one that is watched
-        // twice, as after a rescan, is asked twice at worst.
-        if self.tasks.len() < self.tasks.capacity() {
-            self.tasks.push(Watched { task, cpu_ns: None });
+    pub(super) fn watch(&mut self, shared: &Shared, task: TaskId) {
+        if let Some(watched) = self.tasks.iter_mut().find(|watched| watched.task == task) {
+            // It woke and blocked again before its clock was read: what it used until now is old.
+            watched.cpu_ns = None;
+            return;
         }
+        if self.tasks.len() == self.tasks.capacity() {
+            self.tasks.retain(|watched| is_blocked(shared, watched.task));
+        }
+        // A blocked task has a worker of its own, so there is room for all of them.
+        debug_assert!(self.tasks.len() < self.tasks.capacity());
+        self.tasks.push(Watched { task, cpu_ns: None });
     }
 
     /// Reads one clock, if it is time to.

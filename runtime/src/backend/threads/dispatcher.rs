@@ -16,7 +16,7 @@ use crate::ingress::{Admission, Ingress};
 use crate::policy::Policy;
 use crate::stats::{StageRecorder, Stages};
 
-/// The longest sleep: also how often a dispatcher that sleeps shows that it lives, five times within
+/// The longest sleep: also how often a dispatcher that sleeps shows that it lives, ten times within
 /// the watchdog's patience.
 const SLEEP_MAX_NS: u64 = 10_000_000;
 

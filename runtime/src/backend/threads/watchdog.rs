@@ -8,12 +8,12 @@ use super::shared::{Mode, Shared, count};
 use super::{sentinel, signal, worker};
 use crate::sync::{AtomicU32, Ordering};
 
-/// Time between looks. Costs some 10 us of some CPU each.
-const PERIOD: Duration = Duration::from_millis(20);
+/// Time between looks. Each costs some CPU that requests want some 10 us.
+const PERIOD: Duration = Duration::from_millis(50);
 
 /// Looks without a heartbeat before the dispatcher counts as stuck. Counted in the watchdog's own
 /// looks, not in time: a process that was stopped and continued as a whole has missed none.
-const MISSES_MAX: u32 = 5;
+const MISSES_MAX: u32 = 2;
 
 /// The body of the watchdog's thread. Sleeps on `alarm`, which rings when the runtime stops.
 pub(super) fn main(shared: Arc<Shared>, alarm: Arc<AtomicU32>) {
