@@ -31,6 +31,6 @@ sanitize: ## address and thread sanitizers over the unsafe parts
 	$(NEEDS)
 	@scripts/sanitize
 
-bench: ## the numbers of the README: takes about half an hour
+bench: ## the numbers of the README: takes about ten minutes
 	$(NEEDS)
 	@scripts/bench
