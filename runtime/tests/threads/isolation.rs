@@ -112,9 +112,11 @@ fn an_application_handler_for_the_same_signal_still_hears_of_its_own() {
     static HEARD: AtomicU32 = AtomicU32::new(0);
     extern "C" fn hear(_signal: libc::c_int) {
         HEARD.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: errno is the calling thread's own. A careless handler leaves it changed.
+        unsafe { *libc::__errno_location() = libc::EDOM };
     }
     if is_child() {
-        // SAFETY: the handler only adds to an atomic.
+        // SAFETY: the handler only adds to an atomic and sets errno.
         unsafe { libc::signal(libc::SIGURG, hear as *const () as libc::sighandler_t) };
         let runtime = restless().build().unwrap();
         let stop = Stop::default();
@@ -124,6 +126,13 @@ fn an_application_handler_for_the_same_signal_still_hears_of_its_own() {
         // SAFETY: has no preconditions; the process-directed signal may land on any thread.
         unsafe { libc::kill(libc::getpid(), libc::SIGURG) };
         wait_until("the application hears", || HEARD.load(Ordering::Relaxed) == 1);
+        // SAFETY: errno is the calling thread's own; raising a handled signal has no preconditions.
+        let errno = unsafe {
+            *libc::__errno_location() = libc::ERANGE;
+            libc::raise(libc::SIGURG);
+            *libc::__errno_location()
+        };
+        assert_eq!((HEARD.load(Ordering::Relaxed), errno), (2, libc::ERANGE), "errno survives");
         stop.set();
         finish(tickets);
         return;

@@ -97,3 +97,17 @@ fn a_wrong_choice_is_an_error_that_names_the_setting() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn a_preempted_request_goes_on_on_whichever_cpu_is_free() {
+    let _alone = alone();
+    let all = allowed_cpus().unwrap();
+    assert!(all.len() >= 2, "this test needs two CPUs, and there are {all}");
+    // The dispatcher shares one of them: degraded, but with two CPUs for requests.
+    let runtime = super::restless().worker_cpus(all).build().unwrap();
+    let stop = super::Stop::default();
+    let tickets = super::toilers(&runtime, 3, &stop);
+    super::wait_until("requests move", || runtime.stats().threads.migrations >= 20);
+    stop.set();
+    super::finish(tickets);
+}
