@@ -42,6 +42,7 @@ mod sentinel;
 mod shared;
 mod signal;
 mod start;
+mod stillness;
 mod switch_times;
 mod table;
 mod watchdog;

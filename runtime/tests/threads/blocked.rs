@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use revenant::backend::threads::placement::pin;
 use revenant::policy::Fifo;
 use revenant::{Class, Runtime};
 
@@ -36,6 +37,35 @@ fn a_request_runs_while_another_waits_for_it_in_a_read() {
     other.wait_for(FOR_EVER).unwrap();
     assert_eq!(blocked.wait_for(FOR_EVER), Ok(7));
     assert!(runtime.stats().threads.usurped_while_blocked >= 1);
+}
+
+#[test]
+fn a_busy_neighbour_does_not_hide_that_a_request_is_blocked() {
+    let _alone = alone();
+    let runtime = one_cpu();
+    let stop = Stop::default();
+    let (stop_too, begun) = (stop.clone(), Stop::default());
+    let begun_too = begun.clone();
+    // Not one of ours, on the worker CPU, and never idle: the sentinel gets no turn.
+    let neighbour = std::thread::spawn(move || {
+        pin(0, &last_cpu()).unwrap();
+        begun_too.set();
+        while !stop_too.is_set() {
+            super::toil(Duration::from_micros(10));
+        }
+    });
+    wait_until("the neighbour runs", || begun.is_set());
+    let (mut reader, mut writer) = UnixStream::pair().unwrap();
+    let mut blocked = runtime.submit("work", move |_| {
+        let mut byte = [0];
+        reader.read_exact(&mut byte).unwrap();
+        byte[0]
+    });
+    let mut other = runtime.submit("work", move |_| writer.write_all(&[7]).unwrap());
+    other.wait_for(FOR_EVER).unwrap();
+    assert_eq!(blocked.wait_for(FOR_EVER), Ok(7));
+    stop.set();
+    neighbour.join().unwrap();
 }
 
 #[test]

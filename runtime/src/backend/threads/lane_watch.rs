@@ -9,6 +9,7 @@ use super::ownership::{Owner, Phase};
 use super::sentinel::{self, Beat};
 use super::shared::{Shared, count};
 use super::signal;
+use super::stillness::{Reading, Stillness};
 use super::switch_times::SwitchTimes;
 use crate::channel::Consumer;
 use crate::message::{Message, MessageKind};
@@ -68,6 +69,9 @@ pub(super) struct LaneWatch {
     beat_ns: u64,
     /// The epoch whose task was told to be blocked.
     blocked_epoch: Option<u32>,
+    /// It was so by its clock: the sentinel does not run.
+    seen_by_clock: bool,
+    stillness: Stillness,
     is_stopped: bool,
     /// Messages that a look brought to light, until the agent reads them. At most [`NOTICES_MAX`]:
     /// while there is no room for another two, nothing further is noticed.
@@ -141,7 +145,7 @@ impl LaneWatch {
         self.insist(shared, owner, now_ns);
         self.end_slice(shared, index, owner, now_ns);
         if self.notices.len() <= NOTICES_MAX - 2 {
-            self.watch_sentinel(shared, lane, owner, now_ns);
+            self.watch_blocked(shared, lane, owner, now_ns);
         }
     }
 
@@ -218,7 +222,7 @@ impl LaneWatch {
         }
     }
 
-    fn watch_sentinel(&mut self, shared: &Shared, lane: &Lane, owner: Owner, now_ns: u64) {
+    fn watch_blocked(&mut self, shared: &Shared, lane: &Lane, owner: Owner, now_ns: u64) {
         if self.blocked_epoch.is_some_and(|epoch| epoch != owner.epoch) {
             self.blocked_epoch = None;
         }
@@ -228,12 +232,26 @@ impl LaneWatch {
             self.beat = beat;
             self.beat_ns = now_ns;
         }
-        if owner.phase != Phase::InTask || owner.epoch != beat.epoch {
+        if owner.phase != Phase::InTask {
             return;
         }
-        let _only_if_its_status_allows = match self.blocked_epoch {
-            None if has_stepped => self.blocked(shared, lane, owner, now_ns),
-            Some(_) if now_ns - self.beat_ns > AWAKE_NS => self.awake(shared, lane, owner, now_ns),
+        let has_beat = has_stepped && owner.epoch == beat.epoch;
+        let is_still = now_ns - self.beat_ns > AWAKE_NS && owner.epoch == beat.epoch;
+        let reading = self.stillness.read(owner, shared.worker(owner.worker), now_ns);
+        // The sentinel sees sooner and more: what the clock saw holds until it is back.
+        self.seen_by_clock &= !has_beat;
+        let _only_if_its_status_allows = match (self.blocked_epoch, reading) {
+            (None, _) if has_beat => self.blocked(shared, lane, owner, now_ns),
+            (None, Some(Reading::Asleep)) => {
+                self.seen_by_clock = true;
+                self.blocked(shared, lane, owner, now_ns)
+            }
+            (Some(_), Some(Reading::Moved)) if self.seen_by_clock => {
+                self.awake(shared, lane, owner, now_ns)
+            }
+            (Some(_), _) if is_still && !self.seen_by_clock => {
+                self.awake(shared, lane, owner, now_ns)
+            }
             _ => None,
         };
     }
