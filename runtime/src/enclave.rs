@@ -8,7 +8,7 @@ use crate::cpu::{CpuId, CpuSet};
 use crate::hint::Hints;
 use crate::message::{Message, MessageKind};
 use crate::status::Status;
-use crate::task::{Seq, Task, TaskId, TaskState};
+use crate::task::{Task, TaskId, TaskState};
 use crate::topology::Topology;
 use crate::transaction::Transaction;
 
@@ -327,11 +327,6 @@ impl Enclave {
             TaskState::Dead | TaskState::Blocked | TaskState::Queued => return,
         }
         self.refresh_idle(status.cpu);
-    }
-
-    /// The sequence number a transaction for `id` must name; `None` if it is not queued.
-    pub fn seq_of_queued(&self, id: TaskId) -> Option<Seq> {
-        self.queued(id).map(|task| task.seq)
     }
 }
 

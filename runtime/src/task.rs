@@ -89,20 +89,6 @@ pub enum TaskState {
 }
 
 impl TaskState {
-    /// Whether the table above has an edge from this state to `to`.
-    pub const fn may_become(self, to: Self) -> bool {
-        use TaskState::{Blocked, Dead, Latched, OnCpu, Queued};
-        matches!(
-            (self, to),
-            (Dead, Queued | Blocked)
-                | (Queued, Latched | OnCpu)
-                | (Latched, OnCpu | Queued)
-                | (OnCpu, Queued | Blocked)
-                | (Blocked, Queued)
-                | (_, Dead)
-        )
-    }
-
     /// The state a word of shared memory holds; anything unknown reads as `Dead`.
     pub const fn from_bits(bits: u8) -> Self {
         match bits {

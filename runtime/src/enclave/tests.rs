@@ -1,4 +1,5 @@
 use super::*;
+use crate::task::Seq;
 
 const TASK: TaskId = TaskId { index: 1, generation: 4 };
 

@@ -21,20 +21,24 @@ fn one_cpu() -> Runtime {
         .unwrap()
 }
 
-#[test]
-fn a_request_runs_while_another_waits_for_it_in_a_read() {
-    let _alone = alone();
-    let runtime = one_cpu();
+/// A request waits in a read for what another writes, which is submitted after it: without
+/// TASK_BLOCKED the second would wait for the first one, for ever.
+fn a_reader_and_then_its_writer(runtime: &Runtime) {
     let (mut reader, mut writer) = UnixStream::pair().unwrap();
     let mut blocked = runtime.submit("work", move |_| {
         let mut byte = [0];
         reader.read_exact(&mut byte).unwrap();
         byte[0]
     });
-    // Without TASK_BLOCKED the second request would wait for the first one, for ever.
     let mut other = runtime.submit("work", move |_| writer.write_all(&[7]).unwrap());
     other.wait_for(FOR_EVER).unwrap();
     assert_eq!(blocked.wait_for(FOR_EVER), Ok(7));
+}
+
+#[test]
+fn a_request_runs_while_another_waits_for_it_in_a_read() {
+    let _alone = alone();
+    a_reader_and_then_its_writer(&one_cpu());
 }
 
 #[test]
@@ -53,15 +57,7 @@ fn a_busy_neighbour_does_not_hide_that_a_request_is_blocked() {
         }
     });
     wait_until("the neighbour runs", || begun.is_set());
-    let (mut reader, mut writer) = UnixStream::pair().unwrap();
-    let mut blocked = runtime.submit("work", move |_| {
-        let mut byte = [0];
-        reader.read_exact(&mut byte).unwrap();
-        byte[0]
-    });
-    let mut other = runtime.submit("work", move |_| writer.write_all(&[7]).unwrap());
-    other.wait_for(FOR_EVER).unwrap();
-    assert_eq!(blocked.wait_for(FOR_EVER), Ok(7));
+    a_reader_and_then_its_writer(&runtime);
     stop.set();
     neighbour.join().unwrap();
 }

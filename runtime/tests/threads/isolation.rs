@@ -11,7 +11,7 @@ use super::{FOR_EVER, Stop, alone, finish, last_cpu, restless, toilers, wait_unt
 const CHILD: &str = "REVENANT_TEST_CHILD";
 
 /// Runs the named test of this binary in a process of its own, which sees itself as the child.
-fn in_child(test: &str) -> Output {
+pub(crate) fn in_child(test: &str) -> Output {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(CHILD, "1")
@@ -19,7 +19,7 @@ fn in_child(test: &str) -> Output {
         .unwrap()
 }
 
-fn is_child() -> bool {
+pub(crate) fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
 }
 

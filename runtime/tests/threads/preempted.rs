@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io::Write;
 use std::sync::{Arc, Mutex, RwLock, mpsc};
 use std::time::Duration;
 
 use revenant::policy::Shinjuku;
 use revenant::{Class, Runtime};
 
+use super::isolation::{in_child, is_child};
 use super::{FOR_EVER, Stop, alone, finish, last_cpu, restless, wait_until};
 
 /// Signals that each test wants to see answered in the middle of its work.
@@ -53,15 +53,17 @@ fn inside_malloc() {
 }
 
 #[test]
-fn inside_formatted_output() {
-    preempt_during(|request, step| {
-        // What println! locks and buffers, without the noise.
-        let sink = std::io::stdout();
-        let mut locked = sink.lock();
-        write!(locked, "").unwrap();
-        drop(locked);
-        assert_eq!(format!("{request}-{step}").split('-').count(), 2);
-    });
+fn inside_println() {
+    if is_child() {
+        return preempt_during(|request, step| println!("{request} {step} {request}"));
+    }
+    // In a process of its own: it prints thousands of lines.
+    let output = in_child("preempted::inside_println");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = printed.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let whole = lines.filter(|words| words.len() == 3 && words[0] == words[2]).count();
+    assert!(whole > 1_000, "{whole} whole lines");
 }
 
 #[test]
@@ -198,7 +200,7 @@ fn revenant_has_several_cpus() -> bool {
 fn decided_before_its_first_instruction_a_preemption_is_not_lost() {
     let _alone = alone();
     // A quantum of nothing: whoever is heard to run is replaced at once, now and then before it does
-    // (once in some ten thousand times here). Then nothing would ever preempt it again.
+    // (some times in the 300 000 below). Then nothing would ever preempt it again.
     let runtime = Runtime::builder()
         .policy(Shinjuku::new(1))
         .worker_cpus(last_cpu())

@@ -49,7 +49,7 @@ fn step_back(shared: &Shared, worker: &Worker) {
         return stay(worker, switch);
     };
     worker.park.prepare();
-    leave(shared, &mut switch, task, MessageKind::TaskYield);
+    leave(shared, worker, &mut switch, MessageKind::TaskYield);
     hand_over(shared, switch, heir);
     resume(shared, worker, task);
 }
@@ -131,29 +131,22 @@ fn make_way(
     });
     // Before the message: its reader may have this worker resumed on another CPU at once.
     worker.park.prepare();
-    leave(shared, &mut switch, task, MessageKind::TaskPreempted);
+    leave(shared, worker, &mut switch, MessageKind::TaskPreempted);
     hand_over(shared, switch, heir);
     resume(shared, worker, task);
 }
 
-/// Tells that `task` stopped running here and is queued.
-fn leave(shared: &Shared, switch: &mut Switch<'_>, task: TaskId, kind: MessageKind) {
+/// Tells that the worker's task stopped running here and is queued.
+fn leave(shared: &Shared, worker: &Worker, switch: &mut Switch<'_>, kind: MessageKind) {
+    let task = worker.task();
     if let Some(slot) = shared.table.get(task).filter(|_| kind == MessageKind::TaskPreempted) {
         slot.preemptions.fetch_add(1, Ordering::Relaxed);
     }
     let now_ns = now_ns();
-    shared.stalls.lane(lane_index(shared, switch)).beat(now_ns);
+    shared.stalls.lane(worker.lane_index()).beat(now_ns);
     tell(shared, switch, task, (kind, now_ns), |status| {
         Some(after_stint(status, TaskState::Queued, now_ns))
     });
-}
-
-fn lane_index(shared: &Shared, switch: &Switch<'_>) -> usize {
-    shared
-        .lanes
-        .iter()
-        .position(|lane| std::ptr::eq(lane, switch.lane))
-        .expect("a switch is of one of our lanes")
 }
 
 /// Parked in the middle of `task`: waits for a CPU, or for the kernel to take over.
