@@ -1,0 +1,446 @@
+//! What the kernel half and the agents share: the mirror of `bpf/abi.h`, line by line.
+//!
+//! Both sides check sizes and offsets when they are compiled, here by the table at the end.
+//!
+//! # Rules of this memory
+//! - Fields that the other side may change while they are read are atomics, so a torn or stale value
+//!   is a value to be checked, never undefined behaviour.
+//! - Who writes what stands in `bpf/maps.h`.
+
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+
+/// Raised with every change of this file. A loader and an agent that disagree do not work together.
+pub const ABI_VERSION: u32 = 1;
+
+/// CPUs a machine may have.
+pub const CPUS_MAX: usize = 512;
+/// Enclaves at a time.
+pub const ENCLAVES_MAX: usize = 16;
+/// Tasks at a time, of all enclaves: one status word each.
+pub const TASKS_MAX: usize = 16_384;
+/// One channel for each CPU's agent and one for the enclave's global agent.
+pub const CHANNELS_PER_ENCLAVE: usize = 513;
+/// Channels of all enclaves.
+pub const CHANNELS_MAX: usize = ENCLAVES_MAX * CHANNELS_PER_ENCLAVE;
+/// The channel of an enclave's global agent.
+pub const CHANNEL_DEFAULT: u32 = 0;
+/// Offers a ring holds; a power of two.
+pub const OFFERS_MAX: usize = 256;
+
+/// A message, as it lies in its ring. `kind` counts like `revenant::message::MessageKind`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Message {
+    /// What happened.
+    pub kind: u16,
+    /// Where.
+    pub cpu: u16,
+    /// The task's sequence number after it.
+    pub seq: u32,
+    /// The task: generation in the upper half, slot in the lower.
+    pub task: u64,
+    /// `CLOCK_MONOTONIC`.
+    pub time_ns: u64,
+    /// CPU time of the task's present job.
+    pub runtime_ns: u64,
+}
+
+/// A status word. The first 40 bytes are a seqlock with its fields.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct StatusWord {
+    /// Odd while a write is under way.
+    pub version: AtomicU64,
+    /// As in [`Message`].
+    pub task: AtomicU64,
+    /// Sequence number, state in bits 32 to 39, CPU in bits 48 to 63.
+    pub seq_state_cpu: AtomicU64,
+    /// CPU time of the present job, up to the last stint's end.
+    pub runtime_ns: AtomicU64,
+    /// When the present stint began.
+    pub since_ns: AtomicU64,
+    /// Thread id; not under the version.
+    pub tid: AtomicU32,
+    /// Process id.
+    pub tgid: AtomicU32,
+    /// Its enclave.
+    pub enclave: AtomicU32,
+    /// The kernel's weight: 100 is nice 0.
+    pub weight: AtomicU32,
+    /// Where its messages go.
+    pub channel: AtomicU32,
+    /// Nothing.
+    pub unused: u32,
+}
+
+/// A channel's bounds and counters.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Channel {
+    /// Messages meant for it, lost ones included.
+    pub seq: AtomicU64,
+    /// Messages that found it full.
+    pub lost: AtomicU64,
+    /// Messages read; the reader's.
+    pub read: AtomicU64,
+    /// Messages it holds at most.
+    pub capacity: AtomicU32,
+    /// Nonzero: its reader sleeps on it.
+    pub wakes: AtomicU32,
+    /// Nothing.
+    pub unused: [u64; 4],
+}
+
+/// Fail instead of preempting what runs.
+pub const IDLE_ONLY: u8 = 1;
+/// Renew the slice of a task that runs there already.
+pub const ALLOW_ON_CPU: u8 = 2;
+
+/// A transaction, in the agent's part of the table.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Transaction {
+    /// As in [`Message`].
+    pub task: AtomicU64,
+    /// `u64::MAX`: without end.
+    pub slice_ns: AtomicU64,
+    /// The sequence number the decision rests on.
+    pub seq: AtomicU32,
+    /// Where.
+    pub cpu: AtomicU16,
+    /// [`IDLE_ONLY`], [`ALLOW_ON_CPU`].
+    pub flags: AtomicU8,
+    /// Filled in; counts like `revenant::transaction::Outcome`.
+    pub outcome: AtomicU8,
+    /// Nothing.
+    pub unused: u64,
+}
+
+/// Nobody's.
+pub const ENCLAVE_FREE: u32 = 0;
+/// Without an agent; served first-in first-out.
+pub const ENCLAVE_ORPHAN: u32 = 1;
+/// With an agent.
+pub const ENCLAVE_ATTACHED: u32 = 2;
+/// At its end; its tasks run like strays until they are taken back.
+pub const ENCLAVE_DESTROYED: u32 = 3;
+
+/// CPU_TICK is wanted.
+pub const DELIVER_TICKS: u32 = 1;
+/// AGENT_BLOCKED and AGENT_WAKEUP are wanted.
+pub const DELIVER_AGENTS: u32 = 2;
+/// CPUs about to idle look at the offers.
+pub const FAST_PATH: u32 = 4;
+/// CPU_NOT_IDLE is wanted.
+pub const DELIVER_NOT_IDLE: u32 = 8;
+/// CPU messages go to the channel of their CPU's agent.
+pub const PER_CPU_AGENTS: u32 = 16;
+
+/// Somebody asked for the enclave's end.
+pub const REASON_ASKED: u32 = 1;
+/// No agent came within the limit.
+pub const REASON_NO_AGENT: u32 = 2;
+/// A runnable task waited longer than the watchdog allows.
+pub const REASON_UNSERVED: u32 = 3;
+/// The agent stopped taking turns, and no other came.
+pub const REASON_SILENT: u32 = 4;
+
+/// An enclave's record.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Enclave {
+    /// [`ENCLAVE_FREE`] and its kin.
+    pub state: AtomicU32,
+    /// [`DELIVER_TICKS`] and its kin.
+    pub flags: AtomicU32,
+    /// Enclaves that had this place.
+    pub generation: AtomicU32,
+    /// The agent's process.
+    pub agent_tgid: AtomicU32,
+    /// Written by the agent, once a turn.
+    pub heartbeat_ns: AtomicU64,
+    /// Since when there is no agent.
+    pub orphaned_ns: AtomicU64,
+    /// An agent that takes no turn for so long is no agent.
+    pub silence_limit_ns: AtomicU64,
+    /// How long the enclave may be without one.
+    pub orphan_limit_ns: AtomicU64,
+    /// How long a runnable task may wait.
+    pub watchdog_ns: AtomicU64,
+    /// Tasks in it.
+    pub tasks: AtomicU32,
+    /// Nonzero: the agent is asked to make way for a successor.
+    pub steps_down: AtomicU32,
+    /// Why it ended: [`REASON_ASKED`] and its kin.
+    pub reason: AtomicU32,
+    /// [`REASON_UNSERVED`]: who waited.
+    pub reason_tid: AtomicU32,
+    /// And how long.
+    pub reason_ns: AtomicU64,
+    /// Messages sent.
+    pub messages: AtomicU64,
+    /// Tasks served without an agent.
+    pub fallback_runs: AtomicU64,
+    /// Tasks taken from the agent's offers.
+    pub fast_path_runs: AtomicU64,
+    /// Transactions by outcome.
+    pub outcomes: [AtomicU64; 12],
+    /// When it was made.
+    pub created_ns: AtomicU64,
+    /// Nothing.
+    pub unused: [u64; 6],
+    /// The operator's name for it, zero-terminated.
+    pub name: [AtomicU8; 32],
+    /// The policy of its agent, zero-terminated.
+    pub policy: [AtomicU8; 32],
+}
+
+/// A CPU's record.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Cpu {
+    /// Enclave + 1; 0: nobody's.
+    pub owner: AtomicU32,
+    /// Whether the kernel uses it.
+    pub is_online: AtomicU32,
+    /// The task of ours that runs here.
+    pub current: AtomicU64,
+    /// The task a transaction put here, until it runs or fails to.
+    pub latched: AtomicU64,
+    /// A higher class runs here.
+    pub is_busy: AtomicU32,
+    /// The agent was told so.
+    pub is_busy_told: AtomicU32,
+    /// The agent thread that runs here.
+    pub agent_tid: AtomicU32,
+    /// A fair thread waits behind the agent.
+    pub is_wanted: AtomicU32,
+    /// The latch may be taken.
+    pub is_armed: AtomicU32,
+    /// The latch: the sequence number.
+    pub latch_seq: AtomicU32,
+    /// The latch: the slice.
+    pub latch_slice_ns: AtomicU64,
+    /// Nothing.
+    pub unused: [u64; 9],
+}
+
+/// A task offered to whichever CPU idles first.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Offer {
+    /// As in [`Message`].
+    pub task: AtomicU64,
+    /// As in [`Transaction`].
+    pub slice_ns: AtomicU64,
+    /// As in [`Transaction`].
+    pub seq: AtomicU32,
+    /// Nothing.
+    pub unused: u32,
+}
+
+/// The offers of an enclave's agent.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Offers {
+    /// Taken up to here; the CPUs'.
+    pub head: AtomicU64,
+    /// Nothing.
+    pub unused: [u64; 7],
+    /// Filled up to here; the agent's.
+    pub tail: AtomicU64,
+    /// Nothing.
+    pub unused2: [u64; 7],
+    /// Place `n` is at `n % OFFERS_MAX`.
+    pub ring: [Offer; OFFERS_MAX],
+}
+
+/// What an application says of a task.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Hint {
+    /// A hint for another task than the slot's present one is void.
+    pub task: AtomicU64,
+    /// `CLOCK_MONOTONIC`; 0: none.
+    pub deadline_ns: AtomicU64,
+    /// Its class.
+    pub class: AtomicU16,
+    /// 0: latency-critical; 1: batch.
+    pub tier: AtomicU8,
+    /// Nothing.
+    pub unused: u8,
+    /// Relative share; 0 counts as 1.
+    pub weight: AtomicU16,
+    /// Nothing.
+    pub unused2: u16,
+    /// Nothing.
+    pub unused3: u64,
+}
+
+/// Of the whole scheduler.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Machine {
+    /// [`ABI_VERSION`] of the kernel half.
+    pub abi_version: AtomicU32,
+    /// Numbers below this exist.
+    pub cpus: AtomicU32,
+    /// The kernel can hand a task back that does not run at once.
+    pub has_immediate: AtomicU32,
+    /// Nonzero: the scheduler has ended.
+    pub exit_kind: AtomicU32,
+    /// With what code.
+    pub exit_code: AtomicU64,
+    /// Times the watchdog looked.
+    pub watchdog_ticks: AtomicU64,
+    /// Newcomers that found no status word.
+    pub tasks_refused: AtomicU64,
+    /// Tasks in the class but in no enclave, ever.
+    pub strays: AtomicU64,
+    /// Status words that were ever given out.
+    pub slots_used: AtomicU64,
+    /// The kernel's word for the kind.
+    pub exit_reason: [AtomicU8; 64],
+    /// What it said besides.
+    pub exit_message: [AtomicU8; 128],
+}
+
+/// Arguments of a commit.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Commit {
+    /// Whose.
+    pub enclave: u32,
+    /// Transactions in the enclave's part of the table.
+    pub count: u32,
+    /// Nonzero: all or none.
+    pub is_all_or_none: u32,
+    /// Of a local commit: the agent's channel.
+    pub channel: u32,
+    /// Of a local commit: the channel's number before it was drained.
+    pub seq_read: u64,
+    /// Of a local commit: the agent's CPU; else [`CPUS_MAX`].
+    pub local_cpu: u32,
+    /// 0 or a negative errno.
+    pub result: i32,
+}
+
+/// Arguments of a join.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Join {
+    /// Where to.
+    pub enclave: u32,
+    /// Who.
+    pub tid: u32,
+    /// Filled in: its id.
+    pub task: u64,
+    /// 0 or a negative errno.
+    pub result: i32,
+    /// Nothing.
+    pub unused: u32,
+}
+
+/// Arguments of attaching and detaching an agent's thread.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Attach {
+    /// Whose agent.
+    pub enclave: u32,
+    /// Nothing yet.
+    pub tid: u32,
+    /// The CPU the thread runs on; [`CPUS_MAX`]: none in particular.
+    pub cpu: u32,
+    /// 0 or a negative errno.
+    pub result: i32,
+}
+
+/// Arguments of a change of CPUs.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Resize {
+    /// Whose.
+    pub enclave: u32,
+    /// Filled in: the CPU in the way, if the result is `-EBUSY`.
+    pub cpu: u32,
+    /// CPUs to take, a bit each.
+    pub claim: [u64; CPUS_MAX / 64],
+    /// CPUs to give back.
+    pub release: [u64; CPUS_MAX / 64],
+    /// 0 or a negative errno.
+    pub result: i32,
+    /// Nothing.
+    pub unused: u32,
+}
+
+/// Arguments of a change of channel.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Route {
+    /// Who.
+    pub task: u64,
+    /// Of which enclave.
+    pub enclave: u32,
+    /// The task's sequence number, as the agent knows it.
+    pub seq: u32,
+    /// Where its messages shall go.
+    pub channel: u32,
+    /// 0 or a negative errno; `-ESTALE`: messages are pending.
+    pub result: i32,
+}
+
+/// Arguments of calls that only name an enclave.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Named {
+    /// Which; filled in by the one that makes it.
+    pub enclave: u32,
+    /// 0 or a negative errno.
+    pub result: i32,
+}
+
+/// Arguments of a timer.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Timer {
+    /// Whose.
+    pub enclave: u32,
+    /// For which CPU.
+    pub cpu: u32,
+    /// 0: no longer.
+    pub after_ns: u64,
+    /// 0 or a negative errno.
+    pub result: i32,
+    /// Nothing.
+    pub unused: u32,
+}
+
+/// The same numbers stand in `bpf/abi_check.h`.
+macro_rules! layout {
+    ($($type:ident: $size:literal { $($field:ident: $offset:literal),* $(,)? })*) => {
+        $(const _: () = {
+            assert!(size_of::<$type>() == $size);
+            $(assert!(std::mem::offset_of!($type, $field) == $offset);)*
+        };)*
+    };
+}
+
+layout! {
+    Message: 32 { cpu: 2, seq: 4, task: 8, time_ns: 16, runtime_ns: 24 }
+    StatusWord: 64 { task: 8, seq_state_cpu: 16, runtime_ns: 24, since_ns: 32, tid: 40, tgid: 44, enclave: 48, weight: 52, channel: 56 }
+    Channel: 64 { lost: 8, read: 16, capacity: 24, wakes: 28 }
+    Transaction: 32 { slice_ns: 8, seq: 16, cpu: 20, flags: 22, outcome: 23 }
+    Enclave: 320 { flags: 4, agent_tgid: 12, heartbeat_ns: 16, orphan_limit_ns: 40, watchdog_ns: 48, tasks: 56, steps_down: 60, reason: 64, reason_ns: 72, messages: 80, fast_path_runs: 96, outcomes: 104, created_ns: 200, name: 256, policy: 288 }
+    Cpu: 128 { current: 8, latched: 16, is_busy: 24, is_busy_told: 28, agent_tid: 32, is_wanted: 36, is_armed: 40, latch_slice_ns: 48 }
+    Offer: 24 { slice_ns: 8, seq: 16 }
+    Offers: 6272 { tail: 64, ring: 128 }
+    Hint: 32 { deadline_ns: 8, class: 16, tier: 18, weight: 20 }
+    Machine: 248 { cpus: 4, has_immediate: 8, exit_kind: 12, watchdog_ticks: 24, slots_used: 48, exit_reason: 56, exit_message: 120 }
+    Commit: 32 { is_all_or_none: 8, seq_read: 16, local_cpu: 24, result: 28 }
+    Join: 24 { task: 8, result: 16 }
+    Attach: 16 { cpu: 8, result: 12 }
+    Resize: 144 { cpu: 4, claim: 8, release: 72, result: 136 }
+    Route: 24 { enclave: 8, seq: 12, channel: 16, result: 20 }
+    Named: 8 { result: 4 }
+    Timer: 24 { after_ns: 8, result: 16 }
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The fallback: an enclave without an agent is served first-in first-out, in turns.
+ */
+#ifndef RV_FALLBACK_H
+#define RV_FALLBACK_H
+
+#include "fast_path.h"
+
+/* In `dispatch`. This CPU's own queue first, then the others' in order. */
+static __always_inline bool serve_orphan(struct rv_enclave *e, u32 cpu, u32 enclave)
+{
+	struct rv_machine *m = the_machine();
+	u32 cpus = m ? m->cpus : 0, other;
+	int i;
+
+	if (cpus > RV_CPUS_MAX)
+		return false;
+	bpf_for(i, 0, cpus) {
+		other = cpu + i;
+		if (other >= cpus)
+			other -= cpus;
+		if (scx_bpf_dsq_move_to_local(hold_of(enclave, other))) {
+			__sync_fetch_and_add(&e->fallback_runs, 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Makes every CPU of an enclave look for work. */
+static __noinline int kick_enclave(u32 enclave, u64 flags)
+{
+	struct rv_machine *m = the_machine();
+	u32 cpus = m ? m->cpus : 0;
+	struct rv_cpu *c;
+	int i;
+
+	if (cpus > RV_CPUS_MAX)
+		return 0;
+	bpf_for(i, 0, cpus) {
+		c = cpu_at(i);
+		if (c && c->owner == enclave + 1 && c->is_online)
+			scx_bpf_kick_cpu(i, flags);
+	}
+	return 0;
+}
+
+/* An enclave loses its agent: its tasks go on at once. */
+static __always_inline void orphan(struct rv_enclave *e, u32 enclave)
+{
+	if (__sync_val_compare_and_swap(&e->state, RV_ENCLAVE_ATTACHED, RV_ENCLAVE_ORPHAN) != RV_ENCLAVE_ATTACHED)
+		return;
+	e->orphaned_ns = bpf_ktime_get_ns();
+	e->agent_tgid = 0;
+	/* What runs may have been given its CPU for ever. */
+	kick_enclave(enclave, SCX_KICK_PREEMPT);
+	kick_enclave(enclave, SCX_KICK_IDLE);
+}
+
+/* In `exit_task`, which every thread of the machine passes. */
+static __always_inline void notice_death(const struct task_struct *p)
+{
+	u32 tid = p->pid, enclave;
+	u32 *found = bpf_map_lookup_elem(&agents, &tid);
+	struct rv_enclave *e;
+
+	if (!found)
+		return;
+	enclave = *found;
+	bpf_map_delete_elem(&agents, &tid);
+	e = enclave_at(enclave);
+	if (e && e->agent_tgid == (u32)p->tgid)
+		orphan(e, enclave);
+}
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Stints: a task gets a CPU, and loses it.
+ */
+#ifndef RV_STINT_H
+#define RV_STINT_H
+
+#include "hold.h"
+
+/* A task that runs without having been queued here: it is exiting, or must not migrate. */
+static __always_inline void catch_up(struct rv_task *t, u32 cpu, u64 now_ns)
+{
+	if (t->state == RV_BLOCKED || !(t->flags & TASK_ANNOUNCED))
+		tell_queued(t, cpu, now_ns);
+}
+
+static __always_inline void begin_stint(struct task_struct *p)
+{
+	struct rv_task *t = record_of(p);
+	bool is_new, resumes;
+	struct rv_cpu *c;
+	u32 cpu, latch;
+	u64 now_ns;
+
+	if (!t)
+		return;
+	cpu = scx_bpf_task_cpu(p);
+	c = cpu_at(cpu);
+	if (!c)
+		return;
+	now_ns = bpf_ktime_get_ns();
+	is_new = !(t->flags & TASK_ANNOUNCED);
+	/* The kernel takes a running task off and puts it back to change it: that ends no stint. */
+	resumes = t->state == RV_ON_CPU;
+	catch_up(t, cpu, now_ns);
+	latch = t->latch;
+	if (latch) {
+		t->latch = LATCH_NONE;
+		release_cpu(latch & LATCH_CPU, t->id);
+	}
+	t->state = RV_ON_CPU;
+	t->since_ns = now_ns;
+	c->current = t->id;
+	if (resumes)
+		publish(t, cpu);
+	else
+		tell(t, RV_TASK_ON_CPU, cpu, now_ns);
+	/* It joined while it was running: from now on its agent decides. */
+	if (is_new && !(p->flags & PF_EXITING) && !p->migration_disabled)
+		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
+}
+
+static __always_inline void end_stint(struct task_struct *p)
+{
+	struct rv_task *t = record_of(p);
+	struct rv_cpu *c;
+
+	if (!t)
+		return;
+	t->stopped_ns = bpf_ktime_get_ns();
+	t->runtime_ns += t->stopped_ns - t->since_ns;
+	c = cpu_at(scx_bpf_task_cpu(p));
+	if (c && c->current == t->id)
+		c->current = 0;
+}
+
+static __always_inline void block(struct task_struct *p, u64 deq_flags)
+{
+	struct rv_task *t;
+
+	/* Its last sleep: TASK_DEAD says so. */
+	if (!(deq_flags & SCX_DEQ_SLEEP) || p->__state & TASK_DEAD_STATE)
+		return;
+	t = record_of(p);
+	if (!t)
+		return;
+	t->state = RV_BLOCKED;
+	t->flags &= ~TASK_YIELDED;
+	if (t->flags & TASK_ANNOUNCED)
+		tell(t, RV_TASK_BLOCKED, scx_bpf_task_cpu(p), t->stopped_ns);
+}
+
+#endif
