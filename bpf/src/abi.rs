@@ -7,7 +7,7 @@
 //!   is a value to be checked, never undefined behaviour.
 //! - Who writes what stands in `bpf/maps.h`.
 
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Raised with every change of this file. A loader and an agent that disagree do not work together.
 pub const ABI_VERSION: u32 = 1;
@@ -71,6 +71,46 @@ pub struct StatusWord {
     pub channel: AtomicU32,
     /// Nothing.
     pub unused: u32,
+}
+
+/// A status word's contents, read together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatusWords {
+    /// As in [`StatusWord`].
+    pub task: u64,
+    /// As in [`StatusWord`].
+    pub seq_state_cpu: u64,
+    /// As in [`StatusWord`].
+    pub runtime_ns: u64,
+    /// As in [`StatusWord`].
+    pub since_ns: u64,
+}
+
+/// Reads of a word under change before giving up: its writer is a few instructions of one operation,
+/// so a reader that collides this often has been unlucky with interrupts, and will read it again.
+const READ_ATTEMPTS: usize = 64;
+
+impl StatusWord {
+    /// One writer's fields together, or `None` if a writer was in the way at every attempt.
+    pub fn read(&self) -> Option<StatusWords> {
+        for _ in 0..READ_ATTEMPTS {
+            // Acquire pairs with the second addition in `publish`: an even version comes with its fields.
+            let before = self.version.load(Ordering::Acquire);
+            let fields = StatusWords {
+                task: self.task.load(Ordering::Relaxed),
+                seq_state_cpu: self.seq_state_cpu.load(Ordering::Relaxed),
+                runtime_ns: self.runtime_ns.load(Ordering::Relaxed),
+                since_ns: self.since_ns.load(Ordering::Relaxed),
+            };
+            // Pairs with the first addition: whoever saw a store of the next write sees its version.
+            fence(Ordering::Acquire);
+            if before.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == before {
+                return Some(fields);
+            }
+            std::hint::spin_loop();
+        }
+        None
+    }
 }
 
 /// A channel's bounds and counters.

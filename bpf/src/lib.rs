@@ -45,4 +45,4 @@ pub use mapped::Mapped;
 #[cfg(feature = "kernel")]
 pub use ring::Ring;
 #[cfg(feature = "kernel")]
-pub use scheduler::{PINS, Scheduler};
+pub use scheduler::{PINS, Scheduler, set_text, text};

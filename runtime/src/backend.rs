@@ -12,6 +12,8 @@
 //! 5. Without transactions nothing starts, but nothing is lost either: a task waits as long as its
 //!    agent lives.
 
+#[cfg(all(feature = "kernel", not(loom)))]
+pub mod kernel;
 pub mod sim;
 #[cfg(not(loom))]
 pub mod threads;

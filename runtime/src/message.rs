@@ -47,6 +47,28 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
+    /// Every kind, in declaration order: for kinds that cross a boundary as numbers.
+    pub const ALL: [Self; 18] = [
+        Self::TaskNew,
+        Self::TaskWakeup,
+        Self::TaskBlocked,
+        Self::TaskPreempted,
+        Self::TaskYield,
+        Self::TaskDead,
+        Self::TaskDeparted,
+        Self::TaskAffinityChanged,
+        Self::TaskPriorityChanged,
+        Self::TaskOnCpu,
+        Self::TaskLatchFailed,
+        Self::CpuTick,
+        Self::CpuTimerExpired,
+        Self::CpuAvailable,
+        Self::CpuBusy,
+        Self::CpuNotIdle,
+        Self::AgentBlocked,
+        Self::AgentWakeup,
+    ];
+
     /// Whether it speaks of a task, and so bumped that task's sequence number.
     pub const fn is_about_task(self) -> bool {
         (self as u16) <= (Self::TaskLatchFailed as u16)
