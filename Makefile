@@ -2,20 +2,26 @@
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 NEEDS := @scripts/install-needs
+# Without what guests need, vm/test says that it skips them.
+VM_NEEDS := @scripts/install-needs vm kernel || [ $$? = 77 ]
 CARGO := PATH="$${CARGO_HOME:-$$HOME/.cargo}/bin:$$PATH" cargo
 
-.PHONY: help demo test check loom sanitize bench
+.PHONY: help demo test vm-test check loom sanitize bench
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 demo: ## Revenant beside the kernel's own scheduler, in under a minute of measuring: table and report
 	$(NEEDS)
 	@scripts/demo
 
-test: ## all tests, documentation examples and example programs
-	$(NEEDS)
+test: ## all tests, documentation examples and example programs, here and in virtual machines
+	$(VM_NEEDS)
 	@scripts/test
+
+vm-test: ## the tests that need a kernel with sched_ext, or other CPUs than these, in virtual machines
+	$(VM_NEEDS)
+	@vm/test
 
 check: ## formatting, lints and documentation, warnings being errors
 	$(NEEDS)
