@@ -24,6 +24,8 @@ pub const CHANNELS_PER_ENCLAVE: usize = 513;
 pub const CHANNELS_MAX: usize = ENCLAVES_MAX * CHANNELS_PER_ENCLAVE;
 /// The channel of an enclave's global agent.
 pub const CHANNEL_DEFAULT: u32 = 0;
+/// Buckets of a histogram of times: the last begins at 2 s.
+pub const DELAYS: usize = 32;
 /// Offers a ring holds; a power of two.
 pub const OFFERS_MAX: usize = 256;
 
@@ -227,8 +229,20 @@ pub struct Enclave {
     pub outcomes: [AtomicU64; 12],
     /// When it was made.
     pub created_ns: AtomicU64,
+    /// How long the last change of agents left it without one.
+    pub blackout_ns: AtomicU64,
+    /// Turns its agent took; the agent's.
+    pub turns: AtomicU64,
+    /// Times its agent moved to another CPU; the agent's.
+    pub handoffs: AtomicU64,
+    /// Where a global agent is now; the agent's.
+    pub agent_cpu: AtomicU32,
+    /// The process that looks after the enclave's end.
+    pub keeper_tgid: AtomicU32,
     /// Nothing.
-    pub unused: [u64; 6],
+    pub unused: [u64; 2],
+    /// Times from queued to running: bucket `n` counts those of `1 << n` to `2 << n` ns.
+    pub delays: [AtomicU64; DELAYS],
     /// The operator's name for it, zero-terminated.
     pub name: [AtomicU8; 32],
     /// The policy of its agent, zero-terminated.
@@ -261,8 +275,10 @@ pub struct Cpu {
     pub latch_seq: AtomicU32,
     /// The latch: the slice.
     pub latch_slice_ns: AtomicU64,
+    /// How often a higher class took it.
+    pub busy_times: AtomicU64,
     /// Nothing.
-    pub unused: [u64; 9],
+    pub unused: [u64; 8],
 }
 
 /// A task offered to whichever CPU idles first.
@@ -470,8 +486,8 @@ layout! {
     StatusWord: 64 { task: 8, seq_state_cpu: 16, runtime_ns: 24, since_ns: 32, tid: 40, tgid: 44, enclave: 48, weight: 52, channel: 56 }
     Channel: 64 { lost: 8, read: 16, capacity: 24, wakes: 28 }
     Transaction: 32 { slice_ns: 8, seq: 16, cpu: 20, flags: 22, outcome: 23 }
-    Enclave: 320 { flags: 4, agent_tgid: 12, heartbeat_ns: 16, orphan_limit_ns: 40, watchdog_ns: 48, tasks: 56, steps_down: 60, reason: 64, reason_ns: 72, messages: 80, fast_path_runs: 96, outcomes: 104, created_ns: 200, name: 256, policy: 288 }
-    Cpu: 128 { current: 8, latched: 16, is_busy: 24, is_busy_told: 28, agent_tid: 32, is_wanted: 36, is_armed: 40, latch_slice_ns: 48 }
+    Enclave: 576 { flags: 4, agent_tgid: 12, heartbeat_ns: 16, orphan_limit_ns: 40, watchdog_ns: 48, tasks: 56, steps_down: 60, reason: 64, reason_ns: 72, messages: 80, fast_path_runs: 96, outcomes: 104, created_ns: 200, blackout_ns: 208, turns: 216, agent_cpu: 232, delays: 256, name: 512, policy: 544 }
+    Cpu: 128 { current: 8, latched: 16, is_busy: 24, is_busy_told: 28, agent_tid: 32, is_wanted: 36, is_armed: 40, latch_slice_ns: 48, busy_times: 56 }
     Offer: 24 { slice_ns: 8, seq: 16 }
     Offers: 6272 { tail: 64, ring: 128 }
     Hint: 32 { deadline_ns: 8, class: 16, tier: 18, weight: 20 }

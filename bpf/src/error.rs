@@ -28,7 +28,9 @@ pub enum LoadError {
         name: String,
     },
     /// Not root.
-    #[error("loading a scheduler needs root (CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN): run it with sudo")]
+    #[error(
+        "loading a scheduler needs root (CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN): run it with sudo"
+    )]
     NotRoot,
     /// `isolcpus=` on the kernel's command line.
     #[error(

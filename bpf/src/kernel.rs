@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use libbpf_rs::btf::types::{Enum64, Func};
 use libbpf_rs::btf::Btf;
+use libbpf_rs::btf::types::{Enum64, Func};
 
 use crate::abi::CPUS_MAX;
 use crate::error::LoadError;
@@ -92,8 +92,10 @@ pub fn check() -> Result<Features, LoadError> {
 /// # Errors
 /// It has none, or lacks a function everything needs.
 pub fn features() -> Result<Features, LoadError> {
-    let btf = Btf::from_vmlinux()
-        .map_err(|source| LoadError::Refused { step: "describe its types (CONFIG_DEBUG_INFO_BTF)", source })?;
+    let btf = Btf::from_vmlinux().map_err(|source| LoadError::Refused {
+        step: "describe its types (CONFIG_DEBUG_INFO_BTF)",
+        source,
+    })?;
     let has = |name: &str| btf.type_by_name::<Func<'_>>(name).is_some();
     let missing: Vec<_> = NEEDED.iter().copied().filter(|name| !has(name)).collect();
     if !missing.is_empty() {
@@ -127,4 +129,3 @@ fn is_bpffs(path: &Path) -> bool {
 fn read_word(path: &str) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
-

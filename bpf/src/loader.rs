@@ -43,7 +43,8 @@ fn load_object(
     object: &mut MaybeUninit<OpenObject>,
     features: Features,
 ) -> Result<RevenantSkel<'_>, LoadError> {
-    let mut open = RevenantSkelBuilder::default().open(object).map_err(refused("open the program"))?;
+    let mut open =
+        RevenantSkelBuilder::default().open(object).map_err(refused("open the program"))?;
     configure(&mut open, features);
     open.load().map_err(refused("verify the scheduler"))
 }
@@ -63,15 +64,22 @@ fn attach(mut skeleton: RevenantSkel<'_>, features: Features) -> Result<(), Load
     fs::create_dir_all(PINS).map_err(pin_error(PINS))?;
     pin_all(&mut skeleton)?;
     let mut links = vec![
-        ("switch_link", skeleton.progs.rv_switch.attach().map_err(refused("attach to sched_switch"))?),
-        ("wakeup_link", skeleton.progs.rv_wakeup.attach().map_err(refused("attach to sched_wakeup"))?),
+        (
+            "switch_link",
+            skeleton.progs.rv_switch.attach().map_err(refused("attach to sched_switch"))?,
+        ),
+        (
+            "wakeup_link",
+            skeleton.progs.rv_wakeup.attach().map_err(refused("attach to sched_wakeup"))?,
+        ),
     ];
     let scheduler = Scheduler::open_pins().map_err(|source| LoadError::Pin {
         path: PINS.to_owned(),
         source: io::Error::other(source),
     })?;
     scheduler.machine().has_immediate.store(u32::from(features.immediate), Ordering::Relaxed);
-    let link = skeleton.maps.revenant.attach_struct_ops().map_err(refused("enable the scheduler"))?;
+    let link =
+        skeleton.maps.revenant.attach_struct_ops().map_err(refused("enable the scheduler"))?;
     links.push(("link", link));
     pin_links(links)?;
     check_alive(&scheduler)?;

@@ -53,8 +53,15 @@ impl Ring {
             sz: size_of::<libbpf_rs::libbpf_sys::bpf_map_create_opts>() as u64,
             ..Default::default()
         };
-        MapHandle::create(MapType::RingBuf, Some("rv_ring"), 0, 0, Self::bytes_for(messages), &options)
-            .map_err(io::Error::other)
+        MapHandle::create(
+            MapType::RingBuf,
+            Some("rv_ring"),
+            0,
+            0,
+            Self::bytes_for(messages),
+            &options,
+        )
+        .map_err(io::Error::other)
     }
 
     /// Maps a ring for reading from where the last reader stopped.
@@ -130,7 +137,12 @@ impl Drop for Ring {
     }
 }
 
-fn map_pages(fd: BorrowedFd<'_>, bytes: usize, protection: i32, offset: usize) -> io::Result<NonNull<u8>> {
+fn map_pages(
+    fd: BorrowedFd<'_>,
+    bytes: usize,
+    protection: i32,
+    offset: usize,
+) -> io::Result<NonNull<u8>> {
     // SAFETY: a new mapping, at an address of the kernel's choice.
     let base = unsafe {
         libc::mmap(

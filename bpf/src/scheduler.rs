@@ -149,7 +149,12 @@ impl Scheduler {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn open_channel(&self, enclave: u32, channel: u32, capacity: usize) -> Result<Ring, CallError> {
+    pub fn open_channel(
+        &self,
+        enclave: u32,
+        channel: u32,
+        capacity: usize,
+    ) -> Result<Ring, CallError> {
         let failed = |source| CallError { call: "open_channel", source };
         let map = Ring::create(capacity).map_err(failed)?;
         let record = self.channel(enclave, channel);
@@ -348,7 +353,8 @@ fn mapped<T>(name: &str, len: usize) -> Result<Mapped<T>, OpenError> {
 
 fn program(name: &str) -> Result<Program, OpenError> {
     let path = format!("{PINS}/{name}");
-    let handle = ProgramHandle::from_pinned_path(&path).map_err(|error| opened(path.clone(), error))?;
+    let handle =
+        ProgramHandle::from_pinned_path(&path).map_err(|error| opened(path.clone(), error))?;
     let fd = handle.as_fd().try_clone_to_owned();
     Ok(Program::new(fd.map_err(|source| OpenError::Pin { path, source })?))
 }

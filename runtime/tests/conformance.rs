@@ -5,6 +5,9 @@
 
 #[path = "conformance/commit.rs"]
 mod commit;
+#[cfg(feature = "kernel")]
+#[path = "conformance/kernel.rs"]
+mod kernel;
 #[path = "conformance/messages.rs"]
 mod messages;
 #[path = "conformance/overflow.rs"]
@@ -22,7 +25,7 @@ macro_rules! conformance {
         mod $arm {
             $(#[test]
             fn $body() {
-                crate::$file::$body::<$world>();
+                <$world as crate::world::World>::hold_to(crate::$file::$body::<$world>);
             })+
         }
     };
@@ -55,3 +58,5 @@ macro_rules! conformance_of {
 
 conformance_of!(on_sim, crate::sim::SimWorld);
 conformance_of!(on_threads, crate::threads::ThreadsWorld);
+#[cfg(feature = "kernel")]
+conformance_of!(on_kernel, crate::kernel::KernelWorld);

@@ -17,6 +17,8 @@
 #define RV_CHANNELS_PER_ENCLAVE 513
 #define RV_CHANNELS_MAX (RV_ENCLAVES_MAX * RV_CHANNELS_PER_ENCLAVE)
 #define RV_CHANNEL_DEFAULT 0
+/* Buckets of a histogram of times: the last begins at 2 s. */
+#define RV_DELAYS 32
 /* Tasks an agent can offer to CPUs that are about to idle; a power of two. */
 #define RV_OFFERS_MAX 256
 
@@ -161,7 +163,15 @@ struct rv_enclave {
 	__u64 fast_path_runs;
 	__u64 outcomes[12];
 	__u64 created_ns;
-	__u64 unused[6];
+	__u64 blackout_ns; /* how long the last change of agents left it without one */
+	/* Written by the agent. */
+	__u64 turns;
+	__u64 handoffs;
+	__u32 agent_cpu; /* where a global agent is now */
+	__u32 keeper_tgid; /* the process that looks after the enclave's end */
+	__u64 unused[2];
+	/* Times from queued to running: bucket n counts those of 2^n to 2^(n+1) ns. */
+	__u64 delays[RV_DELAYS];
 	char name[32];
 	char policy[32];
 };
@@ -179,7 +189,8 @@ struct rv_cpu {
 	__u32 is_armed;
 	__u32 latch_seq;
 	__u64 latch_slice_ns;
-	__u64 unused[9];
+	__u64 busy_times; /* how often a higher class took it */
+	__u64 unused[8];
 };
 
 struct rv_offer {

@@ -61,6 +61,7 @@ int BPF_PROG(rv_switch, bool preempt, struct task_struct *prev, struct task_stru
 	}
 	if (!c->is_busy) {
 		__sync_lock_test_and_set(&c->is_busy, 1);
+		c->busy_times++;
 		e = enclave_at(enclave);
 		if (e && e->flags & RV_DELIVER_NOT_IDLE && prev->flags & PF_IDLE)
 			tell_of_cpu(enclave, RV_CPU_NOT_IDLE, cpu, bpf_ktime_get_ns());

@@ -123,6 +123,8 @@ int rv_attach_agent(struct rv_attach *args)
 	if (e->agent_tgid != tgid && __sync_val_compare_and_swap(&e->agent_tgid, 0, tgid))
 		return 0;
 	e->heartbeat_ns = bpf_ktime_get_ns();
+	if (e->state == RV_ENCLAVE_ORPHAN)
+		e->blackout_ns = e->heartbeat_ns - e->orphaned_ns;
 	e->reason = RV_NO_REASON;
 	e->steps_down = 0;
 	args->result = bpf_map_update_elem(&agents, &tid, &enclave, BPF_ANY);

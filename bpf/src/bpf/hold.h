@@ -49,6 +49,7 @@ static __always_inline void tell_queued(struct rv_task *t, u32 cpu, u64 now_ns)
 	u32 was = t->state, kind;
 
 	t->state = RV_QUEUED;
+	t->flags &= ~TASK_OFF;
 	t->queued_ns = now_ns;
 	if (!(t->flags & TASK_ANNOUNCED)) {
 		t->flags |= TASK_ANNOUNCED;

@@ -48,6 +48,7 @@ struct rv_task {
 enum {
 	TASK_ANNOUNCED = 1, /* TASK_NEW was sent */
 	TASK_YIELDED = 2, /* the stint that just ended did so by sched_yield */
+	TASK_OFF = 4, /* its stint ended, and it was not queued here yet */
 };
 
 struct {

@@ -76,7 +76,7 @@ void BPF_PROG(rv_tick, struct task_struct *p)
 SEC("struct_ops/stopping")
 void BPF_PROG(rv_stopping, struct task_struct *p, bool runnable)
 {
-	end_stint(p);
+	end_stint(p, runnable);
 }
 
 SEC("struct_ops/yield")

@@ -10,8 +10,31 @@
 /* A task that runs without having been queued here: it is exiting, or must not migrate. */
 static __always_inline void catch_up(struct rv_task *t, u32 cpu, u64 now_ns)
 {
-	if (t->state == RV_BLOCKED || !(t->flags & TASK_ANNOUNCED))
+	if (t->state == RV_BLOCKED || t->flags & TASK_OFF || !(t->flags & TASK_ANNOUNCED))
 		tell_queued(t, cpu, now_ns);
+}
+
+/* The bucket of a time: its highest bit. */
+static __always_inline u32 bucket(u64 time_ns)
+{
+	u32 n = 0, v;
+
+	if (time_ns >> 32)
+		return RV_DELAYS - 1;
+	v = time_ns;
+	if (v >> 16) { n += 16; v >>= 16; }
+	if (v >> 8) { n += 8; v >>= 8; }
+	if (v >> 4) { n += 4; v >>= 4; }
+	if (v >> 2) { n += 2; v >>= 2; }
+	return n + (v >> 1);
+}
+
+static __always_inline void count_delay(const struct rv_task *t, u64 now_ns)
+{
+	struct rv_enclave *e = enclave_at(t->enclave);
+
+	if (e)
+		__sync_fetch_and_add(&e->delays[bucket(now_ns - t->queued_ns) & (RV_DELAYS - 1)], 1);
 }
 
 static __always_inline void begin_stint(struct task_struct *p)
@@ -30,27 +53,31 @@ static __always_inline void begin_stint(struct task_struct *p)
 		return;
 	now_ns = bpf_ktime_get_ns();
 	is_new = !(t->flags & TASK_ANNOUNCED);
+	catch_up(t, cpu, now_ns);
 	/* The kernel takes a running task off and puts it back to change it: that ends no stint. */
 	resumes = t->state == RV_ON_CPU;
-	catch_up(t, cpu, now_ns);
 	latch = t->latch;
 	if (latch) {
 		t->latch = LATCH_NONE;
 		release_cpu(latch & LATCH_CPU, t->id);
 	}
 	t->state = RV_ON_CPU;
+	if (resumes)
+		t->runtime_ns += now_ns - t->stopped_ns;
 	t->since_ns = now_ns;
 	c->current = t->id;
-	if (resumes)
+	if (resumes) {
 		publish(t, cpu);
-	else
+	} else {
+		count_delay(t, now_ns);
 		tell(t, RV_TASK_ON_CPU, cpu, now_ns);
+	}
 	/* It joined while it was running: from now on its agent decides. */
 	if (is_new && !(p->flags & PF_EXITING) && !p->migration_disabled)
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 }
 
-static __always_inline void end_stint(struct task_struct *p)
+static __always_inline void end_stint(struct task_struct *p, bool runnable)
 {
 	struct rv_task *t = record_of(p);
 	struct rv_cpu *c;
@@ -59,6 +86,8 @@ static __always_inline void end_stint(struct task_struct *p)
 		return;
 	t->stopped_ns = bpf_ktime_get_ns();
 	t->runtime_ns += t->stopped_ns - t->since_ns;
+	if (runnable)
+		t->flags |= TASK_OFF;
 	c = cpu_at(scx_bpf_task_cpu(p));
 	if (c && c->current == t->id)
 		c->current = 0;

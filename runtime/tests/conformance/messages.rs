@@ -90,8 +90,11 @@ pub(crate) fn a_stint_is_counted_in_the_runtime<W: World>() {
     world.settle();
     world.tell(task);
     let messages = world.messages();
-    let of = |kind| *messages.iter().find(|message| message.kind == kind).expect("it was sent");
+    let of = |kind| {
+        let found = messages.iter().find(|message| message.kind == kind);
+        *found.unwrap_or_else(|| panic!("no {kind:?} in {messages:?}"))
+    };
     let (began, ended) = (of(MessageKind::TaskOnCpu), of(MessageKind::TaskDead));
     assert!(ended.runtime_ns > 0, "it ran");
-    assert_eq!(ended.runtime_ns, ended.time_ns - began.time_ns);
+    assert_eq!(ended.runtime_ns, ended.time_ns - began.time_ns, "{messages:?}");
 }

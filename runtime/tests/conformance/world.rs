@@ -32,6 +32,12 @@ pub(crate) trait World: Sized {
     /// An enclave of `cpus` CPUs whose channel holds `channel_capacity` messages, a power of two.
     fn new(cpus: usize, channel_capacity: usize) -> Self;
 
+    /// Holds the backend to a body. A backend that cannot keep the rest of the machine quiet runs it
+    /// again if it failed in a world that was disturbed.
+    fn hold_to(body: fn()) {
+        body();
+    }
+
     /// The backend.
     fn backend(&mut self) -> &mut Self::Backend;
 

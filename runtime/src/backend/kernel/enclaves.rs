@@ -88,7 +88,8 @@ pub enum EnclaveError {
 
 /// CPUs of an enclave.
 pub fn cpus(scheduler: &Scheduler, enclave: u32) -> CpuSet {
-    let owns = |index: &usize| scheduler.cpus()[*index].owner.load(Ordering::Relaxed) == enclave + 1;
+    let owns =
+        |index: &usize| scheduler.cpus()[*index].owner.load(Ordering::Relaxed) == enclave + 1;
     (0..scheduler.cpus().len()).filter(owns).map(|index| CpuId(index as u16)).collect()
 }
 
@@ -104,8 +105,9 @@ pub fn topology(scheduler: &Scheduler, enclave: u32) -> Topology {
 
 /// Numbers of the enclaves there are, destroyed ones included.
 pub fn list(scheduler: &Scheduler) -> Vec<u32> {
-    let is_there =
-        |index: &u32| scheduler.enclaves()[*index as usize].state.load(Ordering::Acquire) != abi::ENCLAVE_FREE;
+    let is_there = |index: &u32| {
+        scheduler.enclaves()[*index as usize].state.load(Ordering::Acquire) != abi::ENCLAVE_FREE
+    };
     (0..abi::ENCLAVES_MAX as u32).filter(is_there).collect()
 }
 
@@ -152,8 +154,14 @@ pub fn create(scheduler: &Scheduler, spec: &Spec) -> Result<u32, EnclaveError> {
 ///
 /// # Errors
 /// A CPU that is not there, or is another's. Nothing was changed.
-pub fn resize(scheduler: &Scheduler, enclave: u32, claim: &CpuSet, release: &CpuSet) -> Result<(), EnclaveError> {
-    let is_online = |cpu: &CpuId| scheduler.cpus()[cpu.index()].is_online.load(Ordering::Relaxed) != 0;
+pub fn resize(
+    scheduler: &Scheduler,
+    enclave: u32,
+    claim: &CpuSet,
+    release: &CpuSet,
+) -> Result<(), EnclaveError> {
+    let is_online =
+        |cpu: &CpuId| scheduler.cpus()[cpu.index()].is_online.load(Ordering::Relaxed) != 0;
     if let Some(cpu) = claim.iter().find(|cpu| !is_online(cpu)) {
         let all = (0..scheduler.cpus().len()).map(|index| CpuId(index as u16));
         return Err(EnclaveError::NoCpu { cpu, online: Box::new(all.filter(is_online).collect()) });

@@ -86,7 +86,8 @@ pub fn to_fair(tid: u32) -> io::Result<()> {
 fn set_policy(tid: u32, policy: i32) -> io::Result<()> {
     let parameter = libc::sched_param { sched_priority: 0 };
     // SAFETY: `parameter` lives through the call.
-    let result = unsafe { libc::sched_setscheduler(tid as libc::pid_t, policy, &raw const parameter) };
+    let result =
+        unsafe { libc::sched_setscheduler(tid as libc::pid_t, policy, &raw const parameter) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
