@@ -25,6 +25,7 @@ mod scheduler;
 #[cfg(feature = "kernel")]
 #[allow(
     clippy::undocumented_unsafe_blocks,
+    clippy::allow_attributes_without_reason,
     unused_imports,
     unused_qualifications,
     missing_debug_implementations,

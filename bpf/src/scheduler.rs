@@ -144,8 +144,8 @@ impl Scheduler {
         &self.channels[channel_index(enclave, channel)]
     }
 
-    /// Makes a channel of an enclave anew, holding `capacity` messages, and returns its reader's
-    /// end. What the old one held is gone: rescan.
+    /// Opens a channel of an enclave for reading. A ring that an earlier reader left is taken as it
+    /// is, if it has room for `capacity` messages: what it holds may be older than the status words.
     ///
     /// # Errors
     /// The kernel's.
@@ -156,19 +156,36 @@ impl Scheduler {
         capacity: usize,
     ) -> Result<Ring, CallError> {
         let failed = |source| CallError { call: "open_channel", source };
-        let map = Ring::create(capacity).map_err(failed)?;
+        let index = channel_index(enclave, channel) as u32;
         let record = self.channel(enclave, channel);
-        // Nothing gets in until the counters speak of the new ring.
-        record.capacity.store(0, Ordering::Relaxed);
-        let key = (channel_index(enclave, channel) as u32).to_ne_bytes();
-        let value = map.as_fd().as_raw_fd().to_ne_bytes();
-        self.rings
-            .update(&key, &value, MapFlags::ANY)
-            .map_err(|error| failed(io::Error::other(error)))?;
-        let unread = record.seq.load(Ordering::Relaxed) - record.lost.load(Ordering::Relaxed);
-        record.read.store(unread, Ordering::Relaxed);
+        let map = match self
+            .ring_at(index)
+            .filter(|map| map.max_entries() == Ring::bytes_for(capacity))
+        {
+            Some(map) => map,
+            None => {
+                let map = Ring::create(capacity).map_err(failed)?;
+                let value = map.as_fd().as_raw_fd().to_ne_bytes();
+                self.rings
+                    .update(&index.to_ne_bytes(), &value, MapFlags::ANY)
+                    .map_err(|error| failed(io::Error::other(error)))?;
+                map
+            }
+        };
+        let mut ring = Ring::map(&map).map_err(failed)?;
+        // What the last reader left is known from status words. Room is counted from here.
+        while ring.read().is_some() {}
+        let sent = record.seq.load(Ordering::Relaxed) - record.lost.load(Ordering::Relaxed);
+        record.read.store(sent, Ordering::Relaxed);
         record.capacity.store(capacity as u32, Ordering::Relaxed);
-        Ring::map(&map).map_err(failed)
+        Ok(ring)
+    }
+
+    /// The ring a channel has. The kernel gives its id to readers of the table.
+    fn ring_at(&self, index: u32) -> Option<MapHandle> {
+        let id = self.rings.lookup(&index.to_ne_bytes(), MapFlags::ANY).ok()??;
+        let id = u32::from_ne_bytes(id.get(..4)?.try_into().ok()?);
+        MapHandle::from_map_id(id).ok()
     }
 
     /// Reserves a status word for thread `tid`, which must then enter the scheduling class, or

@@ -171,8 +171,11 @@ impl Enclave {
             MessageKind::CpuAvailable => false,
             _ => return,
         };
-        self.cpus[message.cpu.index()].is_busy_elsewhere = is_busy;
-        self.refresh_idle(message.cpu);
+        // A CPU that was given away since is nothing to us either.
+        if self.cpu_set.contains(message.cpu) {
+            self.cpus[message.cpu.index()].is_busy_elsewhere = is_busy;
+            self.refresh_idle(message.cpu);
+        }
     }
 
     fn admit(&mut self, message: &Message, hints: Hints) -> Applied {
@@ -227,6 +230,11 @@ impl Enclave {
     fn begin_stint(&mut self, message: &Message) {
         self.unlatch(message.task, TaskState::OnCpu);
         let task = &mut self.tasks[message.task.index as usize];
+        // It entered while it ran elsewhere: that CPU is nothing to us.
+        if !self.cpu_set.contains(message.cpu) {
+            task.cpu = None;
+            return;
+        }
         task.cpu = Some(message.cpu);
         let cpu = &mut self.cpus[message.cpu.index()];
         cpu.current = Some(message.task);

@@ -22,6 +22,7 @@ use crate::task::{Seq, TaskId, TaskState};
 use crate::topology::Topology;
 use crate::transaction::{Batch, BatchMode, Outcome, Transaction};
 
+pub mod agent;
 pub mod enclaves;
 pub mod members;
 
@@ -179,6 +180,10 @@ impl Backend for Kernel {
     }
 
     fn rescan(&mut self, visit: &mut dyn FnMut(TaskId, Status, Hints)) {
+        // The reader is about to forget which CPUs it was told are busy: it must be told again.
+        for cpu in self.topology.cpus().iter() {
+            self.scheduler.cpus()[cpu.index()].is_busy_told.store(0, Ordering::Relaxed);
+        }
         let used = self.scheduler.machine().slots_used.load(Ordering::Relaxed) as usize;
         for word in self.scheduler.status_words().iter().take(used) {
             let is_ours = word.enclave.load(Ordering::Relaxed) == self.enclave
@@ -236,4 +241,9 @@ pub(crate) fn read(word: &abi::StatusWord) -> Option<(TaskId, Status)> {
         since_ns: words.since_ns,
     };
     Some((TaskId::from_bits(words.task), status))
+}
+
+/// `CLOCK_MONOTONIC`, which the kernel half stamps messages with.
+pub(crate) fn now_ns() -> u64 {
+    crate::backend::threads::clock::now_ns()
 }
