@@ -10,7 +10,7 @@
 
 static __always_inline void say_available(struct rv_cpu *c, u32 enclave, u32 cpu)
 {
-	if (c->is_busy_told && __sync_val_compare_and_swap(&c->is_busy_told, 1, 0) == 1)
+	if (c->is_online && c->is_busy_told && __sync_val_compare_and_swap(&c->is_busy_told, 1, 0) == 1)
 		tell_of_cpu(enclave, RV_CPU_AVAILABLE, cpu, bpf_ktime_get_ns());
 }
 
@@ -20,7 +20,7 @@ static __always_inline bool say_busy(struct rv_cpu *c, u32 enclave, u32 cpu)
 	if (!__sync_val_compare_and_swap(&c->is_busy_told, 0, 1))
 		tell_of_cpu(enclave, RV_CPU_BUSY, cpu, bpf_ktime_get_ns());
 	/* Whoever sets `is_busy` to 0 looks at `is_busy_told` afterwards; so one of the two sees the other. */
-	if (c->is_busy)
+	if (c->is_busy || !c->is_online)
 		return true;
 	say_available(c, enclave, cpu);
 	return false;
