@@ -46,8 +46,14 @@ int BPF_PROG(rv_switch, bool preempt, struct task_struct *prev, struct task_stru
 	struct rv_cpu *c = cpu_at(cpu);
 	struct rv_enclave *e;
 
-	if (!c || !c->owner)
+	if (!c)
 		return 0;
+	/* Kept up for nobody, too: whoever claims the CPU must not wait for its next switch. */
+	if (!c->owner) {
+		if (c->is_busy != is_higher(next))
+			__sync_lock_test_and_set(&c->is_busy, is_higher(next));
+		return 0;
+	}
 	enclave = c->owner - 1;
 	if (c->agent_tid && c->agent_tid == (u32)prev->pid && !preempt && prev->__state)
 		tell_of_agent(c, enclave, cpu, RV_AGENT_BLOCKED);

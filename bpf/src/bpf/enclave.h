@@ -92,7 +92,9 @@ int rv_resize_enclave(struct rv_resize *args)
 			break;
 		}
 		/* What it had before stays its own, also after a conflict. */
-		if (old)
+		if (!old)
+			c->is_busy_told = 0;
+		else
 			given.claim[(i / 64) & (RV_CPUS_MAX / 64 - 1)] &= ~(1ULL << (i % 64));
 	}
 	bpf_for(i, 0, cpus) {
