@@ -7,4 +7,5 @@
 mod guest;
 mod messages;
 mod stage;
+mod transactions;
 mod troupe;

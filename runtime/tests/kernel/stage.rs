@@ -113,10 +113,41 @@ impl Drop for Spin {
     }
 }
 
+/// A thread of a higher class that has a CPU until it is told to end.
+#[derive(Debug)]
+pub(crate) struct Hog {
+    performer: Performer,
+    spin: Spin,
+}
+
+impl Hog {
+    /// Starts one of class SCHED_FIFO on `cpu`, and waits until it has it.
+    pub(crate) fn above_everything(cpu: usize) -> Self {
+        let (performer, spin) = (Performer::start(), Spin::default());
+        guest::bind(performer.tid, [cpu]).expect("the CPU is online");
+        let parameter = libc::sched_param { sched_priority: 1 };
+        // SAFETY: `parameter` lives through the call.
+        let result = unsafe {
+            libc::sched_setscheduler(performer.tid as i32, libc::SCHED_FIFO, &raw const parameter)
+        };
+        assert_eq!(result, 0, "tests are root");
+        performer.order(spin.order());
+        spin.wait_for_progress();
+        Self { performer, spin }
+    }
+
+    pub(crate) fn end(self) {
+        self.spin.end();
+        self.performer.dismiss().expect("it only spun");
+    }
+}
+
 /// See the module.
 pub(crate) struct Stage {
     pub(crate) kernel: Kernel,
     performers: Vec<(TaskId, Performer)>,
+    /// Ended with the stage, in whatever order a test forgets them.
+    spins: Vec<Arc<AtomicBool>>,
     /// Every message that was read.
     pub(crate) said: Vec<Message>,
     heard: usize,
@@ -161,7 +192,8 @@ impl Stage {
         let busy_before = guest::busy_times(&scheduler, &spec.cpus);
         let kernel = Kernel::open(scheduler, enclave, 0, capacity).expect("a ring");
         let cpus = spec.cpus;
-        Self { kernel, performers: Vec::new(), said: Vec::new(), heard: 0, cpus, busy_before }
+        let (performers, spins, said) = (Vec::new(), Vec::new(), Vec::new());
+        Self { kernel, performers, spins, said, heard: 0, cpus, busy_before }
     }
 
     pub(crate) fn scheduler(&self) -> Arc<Scheduler> {
@@ -213,6 +245,7 @@ impl Stage {
     pub(crate) fn spinner(&mut self) -> (TaskId, Spin) {
         let task = self.member();
         let spin = Spin::default();
+        self.spins.push(Arc::clone(&spin.is_over));
         self.order(task, spin.order());
         self.await_state(task, TaskState::Queued);
         (task, spin)
@@ -360,6 +393,7 @@ impl Drop for Stage {
             println!("the messages of this enclave:\n{}", transcript(&self.said));
         }
         // Every thread finishes, in the fair class.
+        self.spins.iter().for_each(|is_over| is_over.store(true, Ordering::SeqCst));
         let destroyed = enclaves::destroy(&scheduler, self.enclave());
         for (_, performer) in self.performers.drain(..) {
             let ended = performer.dismiss();

@@ -37,6 +37,8 @@ fn a_thread_that_joins_while_it_runs_is_its_agents_at_once() {
     undisturbed(|| {
         let mut stage = Stage::new(2);
         let (performer, spin) = (Performer::start(), Spin::default());
+        // Not on the CPU of this test, where one of the two has to wait.
+        bind(performer.tid, [1, 2]).expect("they are online");
         performer.order(spin.order());
         spin.wait_for_progress();
 
