@@ -153,6 +153,8 @@ pub(crate) struct Stage {
     heard: usize,
     cpus: CpuSet,
     busy_before: u64,
+    /// The scheduler may have ended when the stage does.
+    pub(crate) may_end: bool,
 }
 
 /// No two stages of this process share a name.
@@ -185,15 +187,21 @@ impl Stage {
 
     /// With a channel that holds `capacity` messages.
     pub(crate) fn with_room(spec: &enclaves::Spec, capacity: usize) -> Self {
+        let stage = Self::unattended(spec, capacity);
+        stage.scheduler().attach_agent(stage.enclave(), None).expect("it has no agent");
+        stage
+    }
+
+    /// An enclave without an agent.
+    pub(crate) fn unattended(spec: &enclaves::Spec, capacity: usize) -> Self {
         guest::stay_on_the_first_cpu();
         let scheduler = guest::scheduler();
         let enclave = enclaves::create(&scheduler, spec).expect("its CPUs are free");
-        scheduler.attach_agent(enclave, None).expect("it has no agent");
         let busy_before = guest::busy_times(&scheduler, &spec.cpus);
         let kernel = Kernel::open(scheduler, enclave, 0, capacity).expect("a ring");
         let cpus = spec.cpus;
         let (performers, spins, said) = (Vec::new(), Vec::new(), Vec::new());
-        Self { kernel, performers, spins, said, heard: 0, cpus, busy_before }
+        Self { kernel, performers, spins, said, heard: 0, cpus, busy_before, may_end: false }
     }
 
     pub(crate) fn scheduler(&self) -> Arc<Scheduler> {
@@ -251,11 +259,30 @@ impl Stage {
         (task, spin)
     }
 
+    /// A member that spins, where somebody else lets it.
+    pub(crate) fn running_somewhere(&mut self) -> Spin {
+        let (task, spin) = (self.member(), Spin::default());
+        self.spins.push(Arc::clone(&spin.is_over));
+        self.order(task, spin.order());
+        spin
+    }
+
     /// A member that spins on `cpu`.
     pub(crate) fn spinner_on(&mut self, cpu: u16) -> (TaskId, Spin) {
         let (task, spin) = self.spinner();
         self.run_on(task, cpu);
         (task, spin)
+    }
+
+    /// Gives a task a CPU, which it may have left again when this returns.
+    pub(crate) fn run_on_or_past(&mut self, task: TaskId, cpu: u16) {
+        let transaction = self.open(task, cpu);
+        assert_eq!(self.commit(transaction), Outcome::Committed);
+    }
+
+    /// Keeps a thread until the stage ends.
+    pub(crate) fn adopt(&mut self, performer: Performer) {
+        self.performers.push((TaskId::from_bits(u64::MAX), performer));
     }
 
     pub(crate) fn status(&self, task: TaskId) -> Option<Status> {
@@ -375,8 +402,9 @@ impl Stage {
     }
 }
 
-/// Messages as a person reads them.
+/// The last messages, as a person reads them.
 fn transcript(messages: &[Message]) -> String {
+    let messages = &messages[messages.len().saturating_sub(40)..];
     let line = |m: &Message| {
         let (seq, task, cpu) = (m.seq.0, m.task, m.cpu.0);
         format!("{} {:?} {task} #{seq} cpu {cpu} {}", m.time_ns, m.kind, m.runtime_ns)
@@ -400,7 +428,7 @@ impl Drop for Stage {
             assert!(ended.is_ok() || std::thread::panicking());
         }
         assert!(destroyed.is_ok() || std::thread::panicking(), "{destroyed:?}");
-        let exit = scheduler.exit();
+        let exit = scheduler.exit().filter(|_| !self.may_end);
         assert!(exit.is_none() || std::thread::panicking(), "the scheduler ended: {exit:?}");
     }
 }
