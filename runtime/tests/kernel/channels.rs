@@ -19,6 +19,14 @@ fn route(stage: &Stage, task: TaskId, channel: u32) -> Route {
     Route { task: task.to_bits(), enclave: stage.enclave(), seq, channel, result: 0 }
 }
 
+/// A channel's messages from now on.
+fn ring_of(stage: &Stage, channel: u32) -> Ring {
+    let (scheduler, enclave) = (stage.scheduler(), stage.enclave());
+    let mut ring = scheduler.open_channel(enclave, channel, 64).expect("a ring");
+    scheduler.begin_channel(enclave, channel, 64, &mut ring);
+    ring
+}
+
 fn errno(stage: &Stage, mut route: Route) -> i32 {
     stage.scheduler().route(&mut route).map_or_else(|error| error.errno(), |()| 0)
 }
@@ -27,7 +35,7 @@ fn errno(stage: &Stage, mut route: Route) -> i32 {
 fn a_task_can_be_routed_to_a_channel_of_its_own() {
     undisturbed(|| {
         let mut stage = Stage::new(1);
-        let mut own = stage.scheduler().open_channel(stage.enclave(), 7, 64).expect("a ring");
+        let mut own = ring_of(&stage, 7);
         let (task, _spin) = stage.spinner();
         let (other, _waits) = stage.spinner();
         stage.hear_of(task, MessageKind::TaskNew);
@@ -74,7 +82,7 @@ fn messages_of_a_cpu_go_to_its_agents_channel_if_there_are_such_agents() {
     undisturbed(|| {
         let spec = enclaves::Spec { flags: abi::PER_CPU_AGENTS, ..patient([1, 2]) };
         let mut stage = Stage::of(&spec);
-        let mut own = stage.scheduler().open_channel(stage.enclave(), 3, 64).expect("a ring");
+        let mut own = ring_of(&stage, 3);
         stage.scheduler().set_timer(stage.enclave(), 2, 1).expect("there is such a CPU");
         let message = wait_for("a message in CPU 2's channel", || own.read());
         assert_eq!((message.kind, message.cpu), (MessageKind::CpuTimerExpired as u16, 2));
@@ -125,7 +133,7 @@ fn a_channel_wakes_its_reader_if_it_is_told_to() {
     undisturbed(|| {
         let stage = Stage::new(1);
         let (scheduler, enclave) = (stage.scheduler(), stage.enclave());
-        let ring = scheduler.open_channel(enclave, 0, 64).expect("a ring");
+        let ring = ring_of(&stage, 0);
         scheduler.channel(enclave, 0).wakes.store(1, Ordering::SeqCst);
         let sleeper = Sleeper::on(ring);
         expire(&stage);
@@ -139,7 +147,7 @@ fn a_channel_wakes_its_reader_if_it_is_told_to() {
 fn a_channel_lets_its_reader_sleep_otherwise() {
     undisturbed(|| {
         let stage = Stage::new(1);
-        let ring = stage.scheduler().open_channel(stage.enclave(), 0, 64).expect("a ring");
+        let ring = ring_of(&stage, 0);
         let sleeper = Sleeper::on(ring);
         (0..3).for_each(|_| expire(&stage));
         assert!(sleeps(sleeper.reader.tid) && !sleeper.is_woken.load(Ordering::SeqCst));

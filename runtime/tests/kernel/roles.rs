@@ -51,6 +51,7 @@ fn serve(enclave: u32) {
     let scheduler = Arc::new(Scheduler::open().expect("it is loaded"));
     scheduler.attach_agent(enclave, None).expect("the enclave has no agent");
     let mut kernel = Kernel::open(Arc::clone(&scheduler), enclave, 0, 1024).expect("a ring");
+    kernel.begin();
     let image = Enclave::new(revenant::backend::Backend::topology(&kernel).clone(), abi::TASKS_MAX);
     let mut agent = Agent::new(Fifo::default(), image);
     agent.rescan(now_ns(), &mut kernel);

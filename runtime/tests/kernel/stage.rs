@@ -187,8 +187,9 @@ impl Stage {
 
     /// With a channel that holds `capacity` messages.
     pub(crate) fn with_room(spec: &enclaves::Spec, capacity: usize) -> Self {
-        let stage = Self::unattended(spec, capacity);
+        let mut stage = Self::unattended(spec, capacity);
         stage.scheduler().attach_agent(stage.enclave(), None).expect("it has no agent");
+        stage.kernel.begin();
         stage
     }
 
