@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::mem::offset_of;
 
 use libbpf_rs::btf::types::{Composite, Enum, Enum64, Func, FuncProto, MemberAttr};
-use libbpf_rs::btf::{Btf, BtfKind, BtfType, HasSize as _, ReferencesType as _};
+use libbpf_rs::btf::{Btf, BtfKind, BtfType, HasSize as _, ReferencesType as _, TypeId};
 use revenant_bpf::abi;
 
 const HEADER: &str = include_str!("../src/bpf/kernel.h");
@@ -36,30 +36,14 @@ fn offset(attr: MemberAttr) -> u32 {
 }
 
 /// The type of a struct's member, also if it is one of an anonymous part of it.
-fn member<'btf>(btf: &'btf Btf<'btf>, of: Composite<'btf>, name: &OsStr) -> Option<BtfType<'btf>> {
-    for member in of.iter() {
-        let ty: BtfType<'_> = btf.type_by_id(member.ty)?;
+fn member(btf: &Btf<'_>, of: Composite<'_>, name: &OsStr) -> Option<TypeId> {
+    of.iter().find_map(|member| {
         if member.name == Some(name) {
-            // SAFETY-free copy of the lookup: the type lives as long as `btf`.
-            return btf.type_by_id(member.ty);
+            return Some(member.ty);
         }
-        let part = Composite::try_from(ty.skip_mods_and_typedefs()).ok();
-        let found = part.filter(|_| member.name.is_none_or(OsStr::is_empty));
-        if let Some(found) = found.and_then(|part| member_type_id(btf, part, name)) {
-            return btf.type_by_id(found);
-        }
-    }
-    None
-}
-
-fn member_type_id(
-    btf: &Btf<'_>,
-    of: Composite<'_>,
-    name: &OsStr,
-) -> Option<libbpf_rs::btf::TypeId> {
-    of.iter().find(|member| member.name == Some(name)).map(|member| {
-        assert!(btf.type_by_id::<BtfType<'_>>(member.ty).is_some());
-        member.ty
+        let is_anonymous = member.name.is_none_or(OsStr::is_empty);
+        let part = btf.type_by_id::<BtfType<'_>>(member.ty).filter(|_| is_anonymous)?;
+        self::member(btf, Composite::try_from(part.skip_mods_and_typedefs()).ok()?, name)
     })
 }
 
@@ -97,6 +81,7 @@ fn every_field_the_scheduler_names_is_in_the_kernel() {
             let said = object.type_by_id::<BtfType<'_>>(field.ty).expect("it has a type");
             let found = member(&kernel, theirs, field_name);
             let found = found.unwrap_or_else(|| panic!("struct {name} has no {field_name:?}"));
+            let found = kernel.type_by_id::<BtfType<'_>>(found).expect("it has a type");
             assert_eq!(shape(said), shape(found), "struct {name}, {field_name:?}");
             fields += 1;
         }

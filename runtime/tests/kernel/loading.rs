@@ -53,3 +53,14 @@ fn every_refusal_is_one_line() {
         assert_eq!(refusal.to_string().lines().count(), 1, "{refusal}");
     }
 }
+
+/// In the guest of a suite of its own, which was booted with `isolcpus=1`; not to be seen elsewhere.
+#[test]
+fn isolated_cpus_are_named() {
+    let isolated = std::fs::read_to_string("/sys/devices/system/cpu/isolated").unwrap_or_default();
+    if isolated.trim().is_empty() {
+        return;
+    }
+    let refused = revenant_bpf::load().expect_err("the kernel would refuse it");
+    assert!(refused.to_string().contains("isolcpus=1"), "{refused}");
+}

@@ -52,6 +52,16 @@ impl Performer {
         let _ = self.orders.send(Box::new(order));
     }
 
+    /// Puts the thread into SCHED_FIFO.
+    pub(crate) fn become_realtime(&self) {
+        let parameter = libc::sched_param { sched_priority: 1 };
+        // SAFETY: `parameter` lives through the call.
+        let result = unsafe {
+            libc::sched_setscheduler(self.tid as i32, libc::SCHED_FIFO, &raw const parameter)
+        };
+        assert_eq!(result, 0, "tests are root");
+    }
+
     /// Tells the thread to finish, and waits for it.
     pub(crate) fn dismiss(self) -> std::thread::Result<()> {
         drop(self.orders);
@@ -125,12 +135,7 @@ impl Hog {
     pub(crate) fn above_everything(cpu: usize) -> Self {
         let (performer, spin) = (Performer::start(), Spin::default());
         guest::bind(performer.tid, [cpu]).expect("the CPU is online");
-        let parameter = libc::sched_param { sched_priority: 1 };
-        // SAFETY: `parameter` lives through the call.
-        let result = unsafe {
-            libc::sched_setscheduler(performer.tid as i32, libc::SCHED_FIFO, &raw const parameter)
-        };
-        assert_eq!(result, 0, "tests are root");
+        performer.become_realtime();
         performer.order(spin.order());
         spin.wait_for_progress();
         Self { performer, spin }
