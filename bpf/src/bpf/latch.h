@@ -104,7 +104,8 @@ static __always_inline bool move_latched(struct rv_task *t, struct rv_cpu *c, u3
 	p = t->task;
 	if (p && t->seq == c->latch_seq && t->state == RV_QUEUED && may_use(p, cpu)) {
 		scx_bpf_dsq_move_set_slice(&it, c->latch_slice_ns);
-		moved = scx_bpf_dsq_move(&it, p, SCX_DSQ_LOCAL, 0);
+		/* If its agent wakes before it, it comes back: the agent has to know, and to give it the CPU anew. */
+		moved = scx_bpf_dsq_move(&it, p, SCX_DSQ_LOCAL, move_flags() & ~SCX_ENQ_PREEMPT);
 	}
 	bpf_iter_scx_dsq_destroy(&it);
 	return moved;

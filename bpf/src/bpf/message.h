@@ -19,6 +19,7 @@ static __noinline int post(u32 channel_index, struct rv_message *message)
 {
 	struct rv_channel *channel;
 	struct rv_message *place;
+	bool wakes;
 	void *ring;
 	u64 seq;
 
@@ -41,8 +42,13 @@ static __noinline int post(u32 channel_index, struct rv_message *message)
 		return 0;
 	}
 	*place = *message;
-	/* The ring's submit is the release its reader's acquire pairs with. */
-	bpf_ringbuf_submit(place, channel->wakes ? 0 : BPF_RB_NO_WAKEUP);
+	/*
+	 * The ring's submit is the release its reader's acquire pairs with. That a task runs asks for
+	 * nothing; an agent that sleeps on this CPU would take the CPU from the task to read so. And so
+	 * the others wake by force: by itself, a ring wakes only readers that have read all before it.
+	 */
+	wakes = channel->wakes && message->kind != RV_TASK_ON_CPU;
+	bpf_ringbuf_submit(place, wakes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
