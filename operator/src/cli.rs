@@ -1,15 +1,20 @@
 //! The command line.
 
 mod creation;
+mod enclaves;
+mod programs;
 mod value;
+mod watching;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use revenant::policy::PolicyKind;
 
 pub(crate) use creation::{AgentChoice, Creation, PolicyChoice};
+pub(crate) use enclaves::{Create, Destroy, Enclave, Upgrade};
+pub(crate) use programs::{ClassChoice, Move, Run};
+pub(crate) use watching::{Top, Trace};
 
 /// Exit code of a call that did nothing: it is wrong, or this machine cannot do it.
 pub(crate) const CANNOT: u8 = 2;
@@ -96,223 +101,6 @@ pub(crate) struct Doctor {
     /// Only this backend; the exit code then says whether it works.
     #[arg(long, value_name = "NAME")]
     pub(crate) backend: Option<BackendChoice>,
-}
-
-/// What to do with enclaves.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Enclave {
-    /// Make an enclave and start its agent; loads the scheduler if need be.
-    Create(Create),
-    /// List the enclaves.
-    #[command(visible_alias = "list")]
-    Ls,
-    /// Give an enclave's threads back to the kernel's fair class and free its CPUs.
-    Destroy(Destroy),
-}
-
-const CREATE_EXAMPLES: &str = "\
-Examples:
-  sudo revenant enclave create
-      all CPUs but the first, the default policy, which is also the name
-  sudo revenant enclave create --name web --cpus 1-3 --policy shinjuku --quantum 50us
-  sudo revenant enclave create --name batch --cpus 4-7 --policy fifo-percpu --agent percpu
-
-A global agent decides for all CPUs of its enclave, and spins on one of them. Agents for each CPU
-sleep until something happens there; they take no CPU for themselves.
-
-What the agent has to say is in /run/revenant/NAME.log. Without an agent, the enclave's threads go
-on in the order of their arrival. The enclave is destroyed, and its threads go on in the fair class,
-if it gets no new agent within the orphan limit, or if a thread waits longer than the watchdog allows.";
-
-/// What to make.
-#[derive(Debug, Args)]
-#[command(after_help = CREATE_EXAMPLES)]
-pub(crate) struct Create {
-    /// The enclave's name, at most 31 letters, digits, dots, dashes and underscores. The policy's
-    /// if left out.
-    #[arg(long, value_name = "NAME", value_parser = value::name)]
-    pub(crate) name: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) creation: Creation,
-}
-
-/// What to end.
-#[derive(Debug, Args)]
-pub(crate) struct Destroy {
-    /// Which enclaves.
-    #[arg(value_name = "NAME", required_unless_present = "all")]
-    pub(crate) names: Vec<String>,
-
-    /// Every enclave there is.
-    #[arg(long, conflicts_with = "names")]
-    pub(crate) all: bool,
-}
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  sudo revenant run -- make -j8
-      in an enclave of its own: all CPUs but the first, the default policy
-  sudo revenant run --cpus 2-3 --policy fifo -- ./server --port 80
-  sudo revenant run --enclave web --class batch -- ./reindex
-
-Exit code: that of the program; 128 + N if signal N ended it; 127 if there is no such program, 126 if
-it cannot be executed. Interrupt and terminate are passed on to the program, and the enclave made for
-it is destroyed when it has ended, even if this command is killed. With --json a summary is the last
-line on standard error, since standard output is the program's.";
-
-/// What only an enclave that is made can be told.
-const CREATION: [&str; 9] = [
-    "cpus",
-    "policy",
-    "agent",
-    "quantum",
-    "demote_after",
-    "orphan_limit",
-    "watchdog",
-    "silence_limit",
-    "fast_path",
-];
-
-/// What to run, and where.
-#[derive(Debug, Args)]
-#[command(after_help = RUN_EXAMPLES)]
-pub(crate) struct Run {
-    /// In this enclave, instead of one made for the run.
-    #[arg(long, value_name = "NAME", conflicts_with_all = CREATION)]
-    pub(crate) enclave: Option<String>,
-
-    /// What to tell the policy about its threads: `batch` (they get what nobody else wants), or the
-    /// number of a class.
-    #[arg(long, value_name = "CLASS", value_parser = value::class)]
-    pub(crate) class: Option<ClassChoice>,
-
-    #[command(flatten)]
-    pub(crate) creation: Creation,
-
-    /// The program and its arguments.
-    #[arg(
-        value_name = "CMD",
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
-    pub(crate) program: Vec<std::ffi::OsString>,
-}
-
-/// What an operator may say about a program's threads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ClassChoice {
-    /// They wait for idle time.
-    Batch,
-    /// They are of this class.
-    Number(u16),
-}
-
-const MOVE_EXAMPLES: &str = "\
-Examples:
-  sudo revenant move --enclave web $(pidof server)
-  sudo revenant move --back $(pidof server)
-
-All threads of the processes are moved, and what they start later belongs where they are. A process
-that cannot be moved is named, the others are moved all the same, and the exit code is 1.";
-
-/// Whom to move where.
-#[derive(Debug, Args)]
-#[command(after_help = MOVE_EXAMPLES)]
-pub(crate) struct Move {
-    /// Into this enclave.
-    #[arg(long, value_name = "NAME", required_unless_present = "back", conflicts_with = "back")]
-    pub(crate) enclave: Option<String>,
-
-    /// Back to the kernel's fair class.
-    #[arg(long)]
-    pub(crate) back: bool,
-
-    /// Processes by their ids.
-    #[arg(value_name = "PID", required = true)]
-    pub(crate) pids: Vec<u32>,
-}
-
-const TOP_EXAMPLES: &str = "\
-Examples:
-  sudo revenant top
-  sudo revenant top --once --json | jq '.enclaves[].queued'
-
-Keys: q ends, left and right choose the enclave whose outcomes and waits are shown.";
-
-/// What to watch.
-#[derive(Debug, Args)]
-#[command(after_help = TOP_EXAMPLES)]
-pub(crate) struct Top {
-    /// Only this enclave.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) enclave: Option<String>,
-
-    /// Time between two looks, over which rates are taken.
-    #[arg(long, value_name = "TIME", value_parser = value::duration, default_value = "1s")]
-    pub(crate) interval: Duration,
-
-    /// One look instead of a screen.
-    #[arg(long)]
-    pub(crate) once: bool,
-}
-
-const TRACE_EXAMPLES: &str = "\
-Examples:
-  sudo revenant trace --seconds 5 -o schedule.json
-      then open schedule.json at https://ui.perfetto.dev
-  sudo revenant trace -o - | gzip >schedule.json.gz
-
-A track for each CPU of the enclaves and one for each agent. Ctrl-C ends the recording early; what was
-recorded is written. Needs tracefs, of which an instance of our own is used; other tracing is not
-disturbed.";
-
-/// What to record.
-#[derive(Debug, Args)]
-#[command(after_help = TRACE_EXAMPLES)]
-pub(crate) struct Trace {
-    /// Only the CPUs of this enclave.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) enclave: Option<String>,
-
-    /// How long.
-    #[arg(long, value_name = "S", value_parser = value::seconds, default_value = "1")]
-    pub(crate) seconds: Duration,
-
-    /// Where the trace is written; - is standard output.
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
-}
-
-const UPGRADE_EXAMPLES: &str = "\
-Examples:
-  sudo revenant upgrade web
-      the agent of this program's version takes over, with the policy there was
-  sudo revenant upgrade web --policy shinjuku
-
-The successor starts beside the present agent, takes over the threads as they are, and the old one
-ends. Threads that run are not disturbed. If the successor does not come up, the old one keeps
-serving, and the exit code is 1.";
-
-/// Whose agent to replace.
-#[derive(Debug, Args)]
-#[command(after_help = UPGRADE_EXAMPLES)]
-pub(crate) struct Upgrade {
-    /// Which enclave.
-    #[arg(value_name = "NAME")]
-    pub(crate) enclave: String,
-
-    /// The new policy; the present one if left out.
-    #[arg(long, value_name = "P")]
-    pub(crate) policy: Option<PolicyKind>,
-
-    /// The kind of the new agent; the present one's if left out.
-    #[arg(long, value_name = "KIND")]
-    pub(crate) agent: Option<AgentChoice>,
-
-    #[command(flatten)]
-    pub(crate) options: PolicyChoice,
 }
 
 /// Whom to look after.

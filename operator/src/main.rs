@@ -2,7 +2,11 @@
 
 #[cfg_attr(
     not(feature = "kernel"),
-    allow(dead_code, reason = "what commands are told is read where they can do it")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what commands are told is read where they can do it"
+    )
 )]
 mod cli;
 mod doctor;

@@ -29,7 +29,13 @@ impl AgentChoice {
     /// What fits best: one CPU has no room for an agent beside the threads, and a policy with a
     /// queue for each CPU decides for each CPU.
     pub(crate) fn fitting(policy: PolicyKind, cpus: &CpuSet) -> Self {
-        if cpus.len() < 2 || policy == PolicyKind::FifoPerCpu { Self::Percpu } else { Self::Global }
+        let is_local = cpus.len() < 2 || policy == PolicyKind::FifoPerCpu;
+        if is_local && Self::Percpu.is_built() { Self::Percpu } else { Self::Global }
+    }
+
+    /// Whether this version has such agents.
+    pub(crate) const fn is_built(self) -> bool {
+        matches!(self, Self::Global)
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use revenant::backend::kernel::agent::{AgentOptions, End, serve_global};
 use revenant_bpf::Scheduler;
 
@@ -43,6 +43,17 @@ pub(crate) fn serve(agent: &Agent) -> Result<u8, Failure> {
         }
     );
     Ok(0)
+}
+
+/// Whether there are agents of this kind.
+pub(crate) fn check(kind: AgentChoice) -> Result<(), Failure> {
+    if kind.is_built() {
+        return Ok(());
+    }
+    Err(Failure::Cannot(anyhow!(
+        "this version has no {} agents yet: use --agent global",
+        kind.name()
+    )))
 }
 
 /// Starts an agent in the background, which outlives this process.

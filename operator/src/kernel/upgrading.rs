@@ -81,6 +81,7 @@ fn successor(
     };
     policy.build(&options.options.options()).map_err(Failure::cannot)?;
     let kind = options.agent.unwrap_or_else(|| record::kind(record));
+    agent::check(kind)?;
     Ok(Agent { enclave, policy, kind, options: options.options.clone(), take_over: true })
 }
 
