@@ -114,6 +114,10 @@ pub(crate) struct Keep {
     #[arg(long)]
     pub(crate) until: Option<u32>,
 
+    /// It has an agent, or had one; the keeper before was killed.
+    #[arg(long)]
+    pub(crate) adopt: bool,
+
     #[command(flatten)]
     pub(crate) agent: Agent,
 }

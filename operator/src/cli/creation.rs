@@ -46,8 +46,8 @@ pub(crate) struct Creation {
     #[arg(long, value_name = "LIST", value_parser = value::cpus)]
     pub(crate) cpus: Option<CpuSet>,
 
-    /// Policy: fifo-percpu, fifo, shinjuku or two-queue.
-    #[arg(long, value_name = "P", default_value = "two-queue")]
+    /// Policy.
+    #[arg(long, value_name = "P", value_parser = value::policy(), default_value = "two-queue")]
     pub(crate) policy: PolicyKind,
 
     /// Agents: one for all CPUs, or one for each. Global if left out; percpu for policy fifo-percpu

@@ -75,7 +75,7 @@ pub(crate) struct Upgrade {
     pub(crate) enclave: String,
 
     /// The new policy; the present one if left out.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = value::policy())]
     pub(crate) policy: Option<PolicyKind>,
 
     /// The kind of the new agent; the present one's if left out.

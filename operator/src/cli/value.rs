@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use revenant::cpu::CpuSet;
+use revenant::policy::PolicyKind;
 
 use super::{ClassChoice, OBSERVATION_MAX};
 
@@ -11,6 +13,12 @@ const NAME_BYTES_MAX: usize = 31;
 /// Units of time, the longest suffix first.
 const UNITS: [(&str, u64); 5] =
     [("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("min", 60_000_000_000), ("s", 1_000_000_000)];
+
+/// A policy by its name; help lists those there are.
+pub(super) fn policy() -> impl TypedValueParser<Value = PolicyKind> {
+    PossibleValuesParser::new(PolicyKind::ALL.map(PolicyKind::name))
+        .try_map(|name| name.parse::<PolicyKind>())
+}
 
 pub(super) fn cpus(text: &str) -> Result<CpuSet, String> {
     match CpuSet::parse(text) {

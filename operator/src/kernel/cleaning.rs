@@ -11,9 +11,9 @@ use revenant::backend::kernel::enclaves;
 use revenant_bpf::{PINS, Scheduler, abi};
 
 use super::process::is_keeper;
-use super::record;
 use super::run_folder::Turn;
 use super::tracefs;
+use super::{keeper, record};
 
 /// A keeper needs some milliseconds to end its enclave; one that hangs shall not keep others waiting.
 const KEEPER_PATIENCE: Duration = Duration::from_millis(500);
@@ -75,8 +75,24 @@ fn clean_enclaves(scheduler: &Scheduler) {
             Err(error) => eprintln!("revenant: enclave `{name}` cannot be cleaned up: {error}"),
         }
     }
+    for enclave in all.into_iter().filter(|enclave| !stale.contains(enclave)) {
+        adopt(scheduler, enclave);
+    }
     if !stale.is_empty() && enclaves::list(scheduler).is_empty() {
         unload_if_unused(scheduler);
+    }
+}
+
+/// Gives an enclave whose keeper was killed another one. Those of other programs never had one.
+fn adopt(scheduler: &Scheduler, enclave: u32) {
+    let keeper = scheduler.enclaves()[enclave as usize].keeper_tgid.load(Ordering::Relaxed);
+    if keeper == 0 || is_keeper(keeper) {
+        return;
+    }
+    let name = enclaves::name(scheduler, enclave);
+    match keeper::adopt(scheduler, enclave) {
+        Ok(()) => eprintln!("revenant: the keeper of enclave `{name}` was killed: started another"),
+        Err(error) => eprintln!("revenant: enclave `{name}` has no keeper: {error}"),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The command `enclave create`, and what it shares with `run`.
 
-use std::io;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -12,9 +11,9 @@ use revenant::cpu::{CpuId, CpuSet};
 use revenant_bpf::{Scheduler, abi};
 
 use super::record::EnclaveRow;
-use super::run_folder::{log_tail, new_log};
-use super::{agent, cleaning, listing, session};
-use crate::cli::{Agent, AgentChoice, Create, Creation};
+use super::run_folder::{begin_log, log_tail};
+use super::{agent, cleaning, keeper, listing, session, signals};
+use crate::cli::{Agent, AgentChoice, Create, Creation, Keep};
 use crate::failure::Failure;
 
 /// How long an agent may take to begin: it locks some megabytes into memory, and emulated machines
@@ -25,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// Makes an enclave and says what it became.
 pub(crate) fn create(options: &Create, json: bool) -> Result<u8, Failure> {
+    // Half an enclave is nobody's wish: it takes less than a second to finish.
+    signals::keep();
     let name = options.name.clone().unwrap_or_else(|| options.creation.policy.to_string());
     let made = make(&name, &options.creation, None)?;
     let row = EnclaveRow::read(&made.scheduler, made.enclave);
@@ -117,28 +118,14 @@ fn begin(
         take_over: false,
     };
     let generation = scheduler.enclaves()[enclave as usize].generation.load(Ordering::Relaxed);
-    let keeper = start_keeper(name, &agent, generation, until)
-        .context("the keeper of the enclave cannot be started")
-        .map_err(Failure::Failed)?;
+    let keep = Keep { generation, until, adopt: false, agent };
+    let started = begin_log(name).and_then(|()| keeper::start(name, &keep));
+    let keeper =
+        started.context("the keeper of the enclave cannot be started").map_err(Failure::Failed)?;
     wait(scheduler, enclave, name, keeper)?;
     let limit_ns = creation.limits.orphan_limit.as_nanos() as u64;
     scheduler.enclaves()[enclave as usize].orphan_limit_ns.store(limit_ns, Ordering::Relaxed);
     Ok(())
-}
-
-fn start_keeper(
-    name: &str,
-    agent: &Agent,
-    generation: u32,
-    until: Option<u32>,
-) -> io::Result<Child> {
-    let mut command = Command::new(agent::SELF);
-    command.arg("keep").arg("--generation").arg(generation.to_string());
-    if let Some(pid) = until {
-        command.arg("--until").arg(pid.to_string());
-    }
-    command.args(agent::arguments(agent));
-    agent::in_background(&mut command, new_log(name)?)?.spawn()
 }
 
 fn wait(scheduler: &Scheduler, enclave: u32, name: &str, mut keeper: Child) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::process::Process;
 use super::run_folder::Turn;
-use super::{cleaning, session};
+use super::{cleaning, process, session};
 use crate::cli::Destroy;
 use crate::failure::Failure;
 
@@ -52,8 +52,10 @@ fn open(options: &Destroy) -> Result<Option<std::sync::Arc<Scheduler>>, Failure>
 pub(crate) fn end(scheduler: &Scheduler, enclave: u32) -> Result<bool, Failure> {
     let _turn = Turn::take()?;
     let record = &scheduler.enclaves()[enclave as usize];
-    let [agent, keeper] = [&record.agent_tgid, &record.keeper_tgid]
-        .map(|pid| Process::open(pid.load(Ordering::Relaxed)));
+    let [agent, keeper] =
+        [&record.agent_tgid, &record.keeper_tgid].map(|pid| pid.load(Ordering::Relaxed));
+    let agent = process::own_agent(agent);
+    let keeper = Process::open(keeper).filter(|_| process::is_keeper(keeper));
     let destroyed = enclaves::destroy(scheduler, enclave).map_err(Failure::failed);
     if let Some(agent) = agent {
         agent.end(PATIENCE);

@@ -6,18 +6,19 @@
 //! cleans up.
 
 use std::io;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use revenant::backend::kernel::enclaves;
+use revenant::policy::PolicyKind;
 use revenant_bpf::{Scheduler, abi};
 
 use super::process::{self, Process};
 use super::run_folder::Turn;
 use super::{agent, cleaning, record, run_folder};
-use crate::cli::Keep;
+use crate::cli::{Agent, Keep, PolicyChoice};
 use crate::failure::Failure;
 
 /// How often the enclave's state is looked at: its threads run either way, so nobody waits for it.
@@ -33,11 +34,45 @@ pub(crate) fn keep(options: &Keep) -> Result<u8, Failure> {
     let enclave = options.agent.enclave;
     let name = enclaves::name(&scheduler, enclave);
     scheduler.enclaves()[enclave as usize].keeper_tgid.store(std::process::id(), Ordering::Relaxed);
-    let agent = run_folder::log(&name).and_then(|log| agent::start(&options.agent, log));
-    let agent = agent.context("the agent cannot be started").map_err(Failure::Failed)?;
-    let mut keeper =
-        Keeper { scheduler, options: options.clone(), name, agent: Some(agent), last: None };
+    let agent = if options.adopt { None } else { Some(first_agent(&name, options)?) };
+    let mut keeper = Keeper { scheduler, options: options.clone(), name, agent, last: None };
     keeper.run()
+}
+
+fn first_agent(name: &str, options: &Keep) -> Result<Child, Failure> {
+    let started = run_folder::log(name).and_then(|log| agent::start(&options.agent, log));
+    started.context("the agent cannot be started").map_err(Failure::Failed)
+}
+
+/// Starts a keeper in the background.
+pub(crate) fn start(name: &str, options: &Keep) -> io::Result<Child> {
+    let mut command = Command::new(agent::SELF);
+    command.arg("keep").arg("--generation").arg(options.generation.to_string());
+    if let Some(pid) = options.until {
+        command.arg("--until").arg(pid.to_string());
+    }
+    if options.adopt {
+        command.arg("--adopt");
+    }
+    command.args(agent::arguments(&options.agent));
+    agent::in_background(&mut command, run_folder::log(name)?)?.spawn()
+}
+
+/// Starts a keeper for an enclave whose keeper was killed.
+pub(crate) fn adopt(scheduler: &Scheduler, enclave: u32) -> io::Result<()> {
+    let record = &scheduler.enclaves()[enclave as usize];
+    let agent = Agent {
+        enclave,
+        // The agent is there, or it is an operator's to choose another.
+        policy: PolicyKind::default(),
+        kind: record::kind(record),
+        options: PolicyChoice::default(),
+        take_over: false,
+    };
+    let generation = record.generation.load(Ordering::Relaxed);
+    let keep = Keep { generation, until: None, adopt: true, agent };
+    // It outlives this process, which does not wait for it.
+    start(&enclaves::name(scheduler, enclave), &keep).map(drop)
 }
 
 struct Keeper {
@@ -89,7 +124,7 @@ impl Keeper {
     fn note_agent(&mut self) {
         let pid = self.record().agent_tgid.load(Ordering::Relaxed);
         if pid != 0 && self.last.as_ref().is_none_or(|(last, _)| *last != pid) {
-            self.last = Process::open(pid).map(|process| (pid, process));
+            self.last = process::own_agent(pid).map(|process| (pid, process));
         }
     }
 

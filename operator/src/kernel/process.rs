@@ -57,8 +57,18 @@ impl Process {
 
 /// Whether `pid` is a keeper of ours, and not a later process with its number.
 pub(crate) fn is_keeper(pid: u32) -> bool {
+    pid != 0 && does(pid, b"keep")
+}
+
+/// An agent that this program has started. Those of other programs are theirs to end.
+pub(crate) fn own_agent(pid: u32) -> Option<Process> {
+    let process = Process::open(pid)?;
+    does(pid, b"agent").then_some(process)
+}
+
+fn does(pid: u32, command: &[u8]) -> bool {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    pid != 0 && line.split(|byte| *byte == 0).nth(1) == Some(b"keep")
+    line.split(|byte| *byte == 0).nth(1) == Some(command)
 }
 
 /// What a thread calls itself; empty if it is gone.

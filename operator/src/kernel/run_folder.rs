@@ -49,12 +49,12 @@ pub(crate) fn log_path(name: &str) -> PathBuf {
     PathBuf::from(format!("{FOLDER}/{name}.log"))
 }
 
-/// The log of an enclave, begun anew.
-pub(crate) fn new_log(name: &str) -> io::Result<File> {
-    fs::create_dir_all(FOLDER)?;
-    // Whoever still writes to the log of an earlier enclave has that one.
-    let _was_not_there = fs::remove_file(log_path(name));
-    log(name)
+/// Begins the log of an enclave anew. Whoever still writes to an earlier one's has that.
+pub(crate) fn begin_log(name: &str) -> io::Result<()> {
+    match fs::remove_file(log_path(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The log of an enclave, to add to.

@@ -17,6 +17,8 @@ use crate::failure::Failure;
 
 /// How often keys and signals are looked for while nothing is drawn.
 const LOOK: Duration = Duration::from_millis(50);
+/// What the first rates are taken over: too short for anybody to wait, long enough for a rate.
+const FIRST: Duration = Duration::from_millis(200);
 
 /// Shows the enclaves until asked to end, or once.
 pub(crate) fn top(options: &Top, json: bool) -> Result<u8, Failure> {
@@ -67,6 +69,8 @@ fn stream(scheduler: &Scheduler, options: &Top) -> Result<u8, Failure> {
 
 fn show(scheduler: &Scheduler, options: &Top, terminal: &mut DefaultTerminal) -> io::Result<()> {
     let mut before = Counters::read_all(scheduler);
+    // The first screen has rates, too.
+    std::thread::sleep(options.interval.min(FIRST));
     let mut selected = 0;
     while !signals::came() {
         let samples = look(scheduler, options, &before);

@@ -70,6 +70,37 @@ fn the_next_command_cleans_what_a_crash_has_left() {
 }
 
 #[test]
+fn the_next_command_replaces_a_keeper() {
+    let Some(_guest) = guest() else { return };
+    created("--name web --cpus 1-3 --orphan-limit 500ms");
+    let burning = burning();
+    run(&format!("move --enclave web {}", burning.pid())).ended(0);
+    signal(process_of("keeper"), libc::SIGKILL);
+    wait_until("the keeper has ended", || run("enclave ls").ended(0).err.contains("another"));
+    signal(process_of("agent"), libc::SIGKILL);
+    is_clean();
+    assert_eq!(classes(burning.pid()), [FAIR]);
+}
+
+#[test]
+fn a_successor_that_cannot_begin_leaves_the_agent_serving() {
+    let Some(_guest) = guest() else { return };
+    created("--name web --cpus 1-3");
+    let burning = burning();
+    run(&format!("move --enclave web {}", burning.pid())).ended(0);
+    let agent = process_of("agent");
+    // It hangs for longer than a successor waits, but not for as long as it may.
+    signal(agent, libc::SIGSTOP);
+    let said = run("upgrade web --policy fifo").ended(1);
+    assert!(said.err.contains(&format!("agent {agent} keeps serving")), "{said:#?}");
+    signal(agent, libc::SIGCONT);
+    let web = &enclaves()[0];
+    assert_eq!((&web["agent"]["pid"], &web["policy"]), (&agent.into(), &"two-queue".into()));
+    goes_on(burning.pid());
+    destroyed("web");
+}
+
+#[test]
 fn a_scheduler_that_the_kernel_ended_is_no_obstacle() {
     let Some(_guest) = guest() else { return };
     created("--name web --cpus 1-3");

@@ -10,6 +10,7 @@ use crate::machine::{
     process_of, signal, started, threads, wait_until,
 };
 use crate::program::{self, Said, run};
+use crate::terminal;
 
 #[test]
 fn enclaves_are_made_listed_and_destroyed() {
@@ -134,6 +135,10 @@ fn top_shows_what_an_enclave_does() {
     let text = run("top --once --interval 200ms").ended(0).out;
     assert!(text.contains("web") && text.contains("CPU 2"), "{text}");
     run("top").refused(&["no terminal"]);
+    let screen = terminal::screen_of(&["top", "--interval", "200ms"]);
+    for part in ["enclaves", "COMMITS/S", "two-queue", "transactions", "revenant-agent"] {
+        assert!(screen.contains(part), "{part} is missing in {screen:?}");
+    }
     destroyed("web");
 }
 

@@ -8,3 +8,5 @@ mod guest;
 #[cfg(feature = "kernel")]
 mod machine;
 mod program;
+#[cfg(feature = "kernel")]
+mod terminal;
