@@ -82,6 +82,14 @@ impl Ring {
         Ok(Self { map: fd, consumer, producer, data, bytes: bytes as u64, mapped_bytes, position })
     }
 
+    /// Goes on from where the last reader stopped, and past everything there is.
+    pub(crate) fn skip_all(&mut self) {
+        // SAFETY: mapped by `map` for as long as `self` lives. Acquire pairs with the release in
+        // `read`, of whoever read before.
+        self.position = unsafe { self.consumer.as_ref() }.load(Ordering::Acquire);
+        while self.read().is_some() {}
+    }
+
     /// The next message.
     pub fn read(&mut self) -> Option<Message> {
         loop {

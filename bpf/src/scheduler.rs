@@ -144,8 +144,9 @@ impl Scheduler {
         &self.channels[channel_index(enclave, channel)]
     }
 
-    /// Opens a channel of an enclave for reading. A ring that an earlier reader left is taken as it
-    /// is, if it has room for `capacity` messages: what it holds may be older than the status words.
+    /// Opens a channel of an enclave that holds `capacity` messages. A ring that an earlier reader
+    /// left is taken over, if it is large enough; its reader may still be at work until
+    /// [`Self::begin_channel`].
     ///
     /// # Errors
     /// The kernel's.
@@ -157,28 +158,26 @@ impl Scheduler {
     ) -> Result<Ring, CallError> {
         let failed = |source| CallError { call: "open_channel", source };
         let index = channel_index(enclave, channel) as u32;
+        let is_enough = |map: &MapHandle| map.max_entries() >= Ring::bytes_for(capacity);
+        if let Some(map) = self.ring_at(index).filter(is_enough) {
+            return Ring::map(&map).map_err(failed);
+        }
+        let map = Ring::create(capacity).map_err(failed)?;
+        let value = map.as_fd().as_raw_fd().to_ne_bytes();
+        self.rings
+            .update(&index.to_ne_bytes(), &value, MapFlags::ANY)
+            .map_err(|error| failed(io::Error::other(error)))?;
+        Ring::map(&map).map_err(failed)
+    }
+
+    /// Makes `ring` the channel's only reader, from the next message on. What an earlier reader left
+    /// unread is known from status words.
+    pub fn begin_channel(&self, enclave: u32, channel: u32, capacity: usize, ring: &mut Ring) {
+        ring.skip_all();
         let record = self.channel(enclave, channel);
-        let map = match self
-            .ring_at(index)
-            .filter(|map| map.max_entries() == Ring::bytes_for(capacity))
-        {
-            Some(map) => map,
-            None => {
-                let map = Ring::create(capacity).map_err(failed)?;
-                let value = map.as_fd().as_raw_fd().to_ne_bytes();
-                self.rings
-                    .update(&index.to_ne_bytes(), &value, MapFlags::ANY)
-                    .map_err(|error| failed(io::Error::other(error)))?;
-                map
-            }
-        };
-        let mut ring = Ring::map(&map).map_err(failed)?;
-        // What the last reader left is known from status words. Room is counted from here.
-        while ring.read().is_some() {}
         let sent = record.seq.load(Ordering::Relaxed) - record.lost.load(Ordering::Relaxed);
         record.read.store(sent, Ordering::Relaxed);
         record.capacity.store(capacity as u32, Ordering::Relaxed);
-        Ok(ring)
     }
 
     /// The ring a channel has. The kernel gives its id to readers of the table.

@@ -209,7 +209,11 @@ impl Enclave {
         use MessageKind as Kind;
         self.tasks[message.task.index as usize].seq = message.seq;
         match message.kind {
-            Kind::TaskWakeup => self.set_state(message.task, TaskState::Queued),
+            Kind::TaskWakeup => {
+                // A backend whose tasks are threads counts a thread's service from its wake-up on.
+                self.tasks[message.task.index as usize].runtime_ns = message.runtime_ns;
+                self.set_state(message.task, TaskState::Queued);
+            }
             Kind::TaskBlocked => self.end_stint(message, TaskState::Blocked),
             Kind::TaskYield => self.end_stint(message, TaskState::Queued),
             Kind::TaskPreempted => {

@@ -114,7 +114,9 @@ pub struct Task {
     pub hints: Hints,
     /// When it entered the enclave.
     pub arrived_ns: u64,
-    /// CPU time it had received when it last stopped running. See [`crate::Enclave::attained_ns`].
+    /// CPU time it had received when it last stopped running: in its life, or, where tasks are
+    /// threads that serve one job after another, since it last woke up. See
+    /// [`crate::Enclave::attained_ns`].
     pub runtime_ns: u64,
     /// Times it was preempted.
     pub preemptions: u32,

@@ -8,17 +8,35 @@
 
 #include "stint.h"
 
+/*
+ * What the agent knows of a CPU's being busy. CPU_BUSY must be in the channel before CPU_AVAILABLE,
+ * though the two may be said from different CPUs.
+ *
+ * | from    | to      | by |
+ * |---------|---------|----|
+ * | UNTOLD  | TELLING | whoever found the CPU busy, and now posts CPU_BUSY |
+ * | TELLING | TOLD    | the same, when the message is posted |
+ * | TOLD    | UNTOLD  | whoever found the CPU back, and now posts CPU_AVAILABLE |
+ */
+enum {
+	UNTOLD,
+	TELLING,
+	TOLD,
+};
+
 static __always_inline void say_available(struct rv_cpu *c, u32 enclave, u32 cpu)
 {
-	if (c->is_busy_told && __sync_val_compare_and_swap(&c->is_busy_told, 1, 0) == 1)
+	if (c->is_busy_told == TOLD && __sync_val_compare_and_swap(&c->is_busy_told, TOLD, UNTOLD) == TOLD)
 		tell_of_cpu(enclave, RV_CPU_AVAILABLE, cpu, bpf_ktime_get_ns());
 }
 
 /* Says that a CPU is busy, unless it no longer is. */
 static __always_inline bool say_busy(struct rv_cpu *c, u32 enclave, u32 cpu)
 {
-	if (!__sync_val_compare_and_swap(&c->is_busy_told, 0, 1))
+	if (__sync_val_compare_and_swap(&c->is_busy_told, UNTOLD, TELLING) == UNTOLD) {
 		tell_of_cpu(enclave, RV_CPU_BUSY, cpu, bpf_ktime_get_ns());
+		__sync_lock_test_and_set(&c->is_busy_told, TOLD);
+	}
 	/* Whoever sets `is_busy` to 0 looks at `is_busy_told` afterwards; so one of the two sees the other. */
 	if (c->is_busy)
 		return true;

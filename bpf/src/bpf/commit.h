@@ -127,10 +127,10 @@ static __always_inline u32 attempt(struct rv_task *t, struct rv_cpu *c, const st
 		outcome = check_place(t, c, txn, enclave, LATCH_CLAIMED);
 	else
 		goto out;
-	p = t->task;
-	if (outcome != RV_COMMITTED || !p || (t->latch & LATCH_KIND) != LATCH_CLAIMED)
+	if (outcome != RV_COMMITTED || t->state == RV_ON_CPU)
 		goto out;
-	if (t->seq != txn->seq) {
+	p = t->task;
+	if (!p || t->seq != txn->seq) {
 		/* It changed between the check and the claim. */
 		outcome = unclaim(t, c, RV_STALE);
 		goto out;

@@ -119,21 +119,24 @@ int rv_attach_agent(struct rv_attach *args)
 	args->result = -EINVAL;
 	if (!e || (e->state != RV_ENCLAVE_ORPHAN && e->state != RV_ENCLAVE_ATTACHED))
 		return 0;
-	args->result = -EBUSY;
-	if (e->agent_tgid != tgid && __sync_val_compare_and_swap(&e->agent_tgid, 0, tgid))
-		return 0;
-	e->heartbeat_ns = bpf_ktime_get_ns();
-	if (e->state == RV_ENCLAVE_ORPHAN)
-		e->blackout_ns = e->heartbeat_ns - e->orphaned_ns;
-	e->reason = RV_NO_REASON;
-	e->steps_down = 0;
 	args->result = bpf_map_update_elem(&agents, &tid, &enclave, BPF_ANY);
 	if (args->result)
 		return 0;
+	/* Before the state: the watchdog looks at it as soon as that says there is an agent. */
+	e->heartbeat_ns = bpf_ktime_get_ns();
+	if (__sync_val_compare_and_swap(&e->state, RV_ENCLAVE_ORPHAN, RV_ENCLAVE_ATTACHED) == RV_ENCLAVE_ORPHAN) {
+		e->agent_tgid = tgid;
+		e->blackout_ns = e->heartbeat_ns - e->orphaned_ns;
+		e->reason = RV_NO_REASON;
+		e->steps_down = 0;
+	} else if (e->agent_tgid != tgid) {
+		bpf_map_delete_elem(&agents, &tid);
+		args->result = -EBUSY;
+		return 0;
+	}
 	c = cpu_at(args->cpu);
 	if (c)
 		c->agent_tid = tid;
-	__sync_val_compare_and_swap(&e->state, RV_ENCLAVE_ORPHAN, RV_ENCLAVE_ATTACHED);
 	return 0;
 }
 

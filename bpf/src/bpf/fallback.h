@@ -49,10 +49,13 @@ static __noinline int kick_enclave(u32 enclave, u64 flags)
 /* An enclave loses its agent: its tasks go on at once. */
 static __always_inline void orphan(struct rv_enclave *e, u32 enclave)
 {
+	u32 tgid = e->agent_tgid;
+
+	/* Before the state, which a successor waits for. */
+	e->orphaned_ns = bpf_ktime_get_ns();
 	if (__sync_val_compare_and_swap(&e->state, RV_ENCLAVE_ATTACHED, RV_ENCLAVE_ORPHAN) != RV_ENCLAVE_ATTACHED)
 		return;
-	e->orphaned_ns = bpf_ktime_get_ns();
-	e->agent_tgid = 0;
+	__sync_val_compare_and_swap(&e->agent_tgid, tgid, 0);
 	/* What runs may have been given its CPU for ever. */
 	kick_enclave(enclave, SCX_KICK_PREEMPT);
 	kick_enclave(enclave, SCX_KICK_IDLE);

@@ -38,13 +38,16 @@ pub struct Kernel {
     channel: u32,
     ring: Ring,
     lost_seen: u64,
+    /// CPUs a rescan found busy, to be told of. Room for all of them.
+    notices: Vec<CpuId>,
+    capacity: usize,
     local_cpu: Option<CpuId>,
     is_dismissed: bool,
 }
 
 impl Kernel {
-    /// Opens a channel of an enclave, holding `capacity` messages. The calling thread is to be an
-    /// agent of the enclave already ([`Scheduler::attach_agent`]).
+    /// Opens a channel of an enclave, holding `capacity` messages. Another agent may still read it,
+    /// until [`Self::begin`].
     ///
     /// # Errors
     /// The kernel's.
@@ -64,9 +67,18 @@ impl Kernel {
             channel,
             ring,
             lost_seen,
+            notices: Vec::with_capacity(CPUS_MAX),
+            capacity,
             local_cpu: None,
             is_dismissed: false,
         })
+    }
+
+    /// Makes this the channel's only reader. The calling process is to be the enclave's agent by now
+    /// ([`Scheduler::attach_agent`]); what happened before is in the status words.
+    pub fn begin(&mut self) {
+        self.scheduler.begin_channel(self.enclave, self.channel, self.capacity, &mut self.ring);
+        self.lost_seen = self.record().lost.load(Ordering::Relaxed);
     }
 
     /// Makes the agent a local one: it sleeps on `cpu`, and gives it up to what it commits there.
@@ -134,6 +146,9 @@ impl Backend for Kernel {
     }
 
     fn next_message(&mut self) -> Option<Message> {
+        if let Some(cpu) = self.notices.pop() {
+            return Some(Message { kind: MessageKind::CpuBusy, cpu, ..Message::default() });
+        }
         let message = self.ring.read()?;
         let read = &self.record().read;
         read.store(read.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -180,10 +195,12 @@ impl Backend for Kernel {
     }
 
     fn rescan(&mut self, visit: &mut dyn FnMut(TaskId, Status, Hints)) {
-        // The reader is about to forget which CPUs it was told are busy: it must be told again.
-        for cpu in self.topology.cpus().iter() {
-            self.scheduler.cpus()[cpu.index()].is_busy_told.store(0, Ordering::Relaxed);
-        }
+        // The reader forgets which CPUs it was told are busy. What is still in the ring is later news.
+        let scheduler = &self.scheduler;
+        let is_busy_told =
+            |cpu: &CpuId| scheduler.cpus()[cpu.index()].is_busy_told.load(Ordering::Relaxed) != 0;
+        self.notices.clear();
+        self.notices.extend(self.topology.cpus().iter().filter(is_busy_told));
         let used = self.scheduler.machine().slots_used.load(Ordering::Relaxed) as usize;
         for word in self.scheduler.status_words().iter().take(used) {
             let is_ours = word.enclave.load(Ordering::Relaxed) == self.enclave

@@ -9,8 +9,8 @@ use crate::transaction::{Batch, Transaction};
 /// First-in first-out per CPU, the paper's per-CPU example.
 ///
 /// A task is placed when it enters: on an idle CPU, else on the one with the fewest waiting. It
-/// never moves, so that caches stay warm and a CPU can idle beside another's queue: the price of
-/// not sharing.
+/// does not move, so that caches stay warm and a CPU can idle beside another's queue: the price of
+/// not sharing. Only a CPU that a higher class has taken gives its tasks to idle ones.
 #[derive(Debug, Default)]
 pub struct FifoPerCpu {
     /// One queue a CPU, in the enclave's order of CPUs, and one more for tasks that entered since
@@ -39,7 +39,7 @@ impl FifoPerCpu {
             let is_occupied = occupant.is_some_and(|task| !BatchTier::owns(task));
             let ahead = self.queues.len(self.order[cpu.index()]) + usize::from(is_occupied);
             // Among equals rather one that is idle than one a batch task must leave first.
-            (ahead, !enclave.idle().contains(cpu))
+            (record.is_busy_elsewhere, ahead, !enclave.idle().contains(cpu))
         })
     }
 
@@ -50,6 +50,24 @@ impl FifoPerCpu {
             self.homes[task.id.index as usize] = Some((task.id, cpu));
             self.queues.push_back(self.order[cpu.index()], task.id);
             self.waiting.insert(cpu);
+        }
+    }
+
+    /// Gives idle CPUs without work of their own the tasks of CPUs that are busy elsewhere.
+    fn rehome(&mut self, enclave: &Enclave) {
+        let taken = self.waiting.iter().filter(|cpu| enclave.cpu(*cpu).is_busy_elsewhere);
+        let taken: CpuSet = taken.collect();
+        if taken.is_empty() {
+            return;
+        }
+        for idle in enclave.idle().minus(&self.waiting).iter() {
+            let queues = &mut self.queues;
+            let order = &self.order;
+            let task = taken.iter().find_map(|cpu| queues.pop_front(order[cpu.index()], enclave));
+            let Some(task) = task else { return };
+            self.homes[task.id.index as usize] = Some((task.id, idle));
+            self.queues.push_back(self.order[idle.index()], task.id);
+            self.waiting.insert(idle);
         }
     }
 
@@ -97,6 +115,7 @@ impl Policy for FifoPerCpu {
 
     fn schedule(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
         self.place(enclave);
+        self.rehome(enclave);
         if !self.waiting.is_empty() {
             for cpu in self.waiting.and(enclave.idle()).iter() {
                 self.start_next(cpu, enclave, batch);

@@ -167,13 +167,21 @@ impl TwoQueue {
             };
             let attained_ns = enclave.attained_ns(running, now_ns);
             if level <= Level::of(attained_ns, threshold_ns) && !batch.names(cpu) {
-                waiting.remove(next.id);
+                waiting.take(level, next);
                 batch.push(Transaction::new(next.id, next.seq, cpu));
                 counters.preempted_quantum += 1;
             }
             ControlFlow::Continue(())
         });
         waiting.demoted(enclave).map(|_| next_ns)
+    }
+
+    /// Takes the length of a task, or of a thread's job, into account for D.
+    fn count(&mut self, service_ns: u64) {
+        if self.threshold.count(service_ns) {
+            // A lower threshold makes tasks preemptible earlier than was thought.
+            self.preemptible_ns = 0;
+        }
     }
 
     /// Accounts for the stint that just ended.
@@ -226,6 +234,14 @@ impl Policy for TwoQueue {
         self.queue_started(now_ns, task, Place::Last);
     }
 
+    fn task_wakeup(&mut self, now_ns: u64, task: &Task) {
+        let ended_ns = self.records[task.id.index as usize].end_job(task);
+        if let Some(service_ns) = ended_ns.filter(|_| !BatchTier::owns(task)) {
+            self.count(service_ns);
+        }
+        self.task_new(now_ns, task);
+    }
+
     fn task_preempted(&mut self, now_ns: u64, task: &Task) {
         self.end_stint(now_ns, task);
         if !self.batch_tier.accept(task) {
@@ -260,9 +276,8 @@ impl Policy for TwoQueue {
     fn task_dead(&mut self, now_ns: u64, task: &Task) {
         self.end_stint(now_ns, task);
         self.waiting.remove(task.id);
-        if task.runtime_ns > 0 && !BatchTier::owns(task) && self.threshold.count(task.runtime_ns) {
-            // A lower threshold makes tasks preemptible earlier than was thought.
-            self.preemptible_ns = 0;
+        if task.runtime_ns > 0 && !BatchTier::owns(task) {
+            self.count(task.runtime_ns);
         }
     }
 

@@ -189,7 +189,8 @@ impl World for KernelWorld {
         let spec = enclaves::Spec { silence_limit: Duration::ZERO, ..spec };
         let enclave = enclaves::create(&scheduler, &spec).expect("the CPUs are free");
         scheduler.attach_agent(enclave, None).expect("it has no agent");
-        let kernel = Kernel::open(scheduler, enclave, 0, channel_capacity).expect("a ring");
+        let mut kernel = Kernel::open(scheduler, enclave, 0, channel_capacity).expect("a ring");
+        kernel.begin();
         let busy_before = busy_times(&kernel);
         Self { kernel, players: Vec::new(), busy_before, _alone: alone }
     }

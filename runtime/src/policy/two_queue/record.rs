@@ -24,6 +24,16 @@ impl Record {
         }
     }
 
+    /// The length of the job that is over, if the task, which just woke, has begun another: its
+    /// service then counts anew. The record does, too.
+    pub(super) fn end_job(&mut self, task: &Task) -> Option<u64> {
+        let ended_ns = self.stint_from_ns;
+        (task.runtime_ns < ended_ns).then(|| {
+            *self = Self::default();
+            ended_ns
+        })
+    }
+
     /// Notes that the task is queued as demoted; `true` if it is so for the first time. A turn begins
     /// with that, and when the last one was used up.
     pub(super) fn demote(&mut self, task: &Task, place: Place) -> bool {

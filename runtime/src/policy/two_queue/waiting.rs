@@ -13,18 +13,26 @@ const FRESH: usize = 0;
 /// newcomer overtake the old, whose p99 at 90 % load is then ten times worse.
 const LEVELS: usize = 4;
 
+/// Demoted tasks that may go before one of a higher level, in a row. Threads that serve one job after
+/// another fill the lower levels for ever; requests end. Halved, short tasks that were demoted by
+/// accident would wait for long ones; doubled, a long task of an overloaded machine gets half as much.
+const PASSES: u32 = 16;
+
 /// Fresh tasks in order of arrival, demoted ones by how long they ran.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     queues: RunQueues,
     /// Levels that may hold somebody.
     levels: u64,
+    /// Demoted tasks that went before one of a higher level since one of the highest went.
+    passes: u32,
 }
 
 impl Waiting {
     pub(super) fn attach(&mut self, enclave: &Enclave) {
         self.queues.attach(enclave, 1 + LEVELS);
         self.levels = 0;
+        self.passes = 0;
     }
 
     pub(super) fn push_fresh(&mut self, task: TaskId) {
@@ -55,25 +63,38 @@ impl Waiting {
 
     /// The demoted task to run next and its level.
     pub(super) fn demoted<'e>(&mut self, enclave: &'e Enclave) -> Option<(Level, &'e Task)> {
-        while self.levels != 0 {
-            let level = self.levels.trailing_zeros() as usize;
+        let mut candidates = self.levels;
+        while candidates != 0 {
+            let level = match self.passes < PASSES {
+                true => candidates.trailing_zeros(),
+                false => candidates.ilog2(),
+            } as usize;
             if let Some(task) = self.queues.front(1 + level, enclave) {
                 return Some((Level(level), task));
             }
-            self.levels &= !(1 << level);
+            candidates &= !(1 << level);
+            self.levels = candidates;
         }
         None
+    }
+
+    /// Takes the demoted task to run next.
+    pub(super) fn pop_demoted<'e>(&mut self, enclave: &'e Enclave) -> Option<&'e Task> {
+        let (level, task) = self.demoted(enclave)?;
+        self.take(level, task);
+        Some(task)
+    }
+
+    /// Takes a task that [`Self::demoted`] has shown.
+    pub(super) fn take(&mut self, level: Level, task: &Task) {
+        self.queues.remove(task.id.index);
+        let is_highest = self.levels >> (level.0 + 1) == 0;
+        self.passes = if is_highest { 0 } else { self.passes + 1 };
     }
 
     /// Takes the task to run next.
     pub(super) fn pop<'e>(&mut self, enclave: &'e Enclave) -> Option<&'e Task> {
         self.queues.pop_front(FRESH, enclave).or_else(|| self.pop_demoted(enclave))
-    }
-
-    pub(super) fn pop_demoted<'e>(&mut self, enclave: &'e Enclave) -> Option<&'e Task> {
-        let (_, task) = self.demoted(enclave)?;
-        self.queues.remove(task.id.index);
-        Some(task)
     }
 
     pub(super) fn is_empty(&self) -> bool {

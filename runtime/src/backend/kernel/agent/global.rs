@@ -37,10 +37,15 @@ pub(super) fn serve<P: Policy>(
         priority::lock_memory()?;
         priority::rise()?;
     }
+    let mut kernel = Kernel::open(
+        Arc::clone(&scheduler),
+        options.enclave,
+        abi::CHANNEL_DEFAULT,
+        options.channel_messages,
+    )?;
     super::succeed(&scheduler, options)?;
     scheduler.attach_agent(options.enclave, Some(u32::from(handoff.cpu().0)))?;
-    let kernel =
-        Kernel::open(Arc::clone(&scheduler), options.enclave, 0, options.channel_messages)?;
+    kernel.begin();
     super::announce(&scheduler, options.enclave, name);
     Ok(GlobalAgent { agent, kernel, handoff, stops }.serve())
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use revenant_bpf::{Scheduler, abi};
+use revenant_bpf::Scheduler;
 
 use super::{AgentError, AgentOptions, End, serve_global};
 use crate::backend::kernel::now_ns;
