@@ -32,9 +32,10 @@ Examples:
   sudo revenant top
   sudo revenant enclave destroy web
 
-Exit codes: 0 done; 1 failed on the way; 2 nothing was done, since the call is wrong or this machine
-cannot do it; `run` ends with the exit code of its program. Data goes to standard output, everything
-else to standard error; --json makes the data a JSON document (docs/operator.md has its fields).";
+Exit codes: 0 done; 1 failed on the way; 2 nothing was done, since the call is wrong or this \
+    machine cannot do it; `run` ends with the exit code of its program. Data goes to standard \
+    output, everything else to standard error; --json makes the data a JSON document \
+    (docs/operator.md has its fields).";
 
 /// Enclaves: CPUs whose threads, of any program, are scheduled by a policy in user space.
 #[derive(Debug, Parser)]

@@ -24,12 +24,13 @@ Examples:
   sudo revenant enclave create --name web --cpus 1-3 --policy shinjuku --quantum 50us
   sudo revenant enclave create --name batch --cpus 4-7 --policy fifo-percpu --agent percpu
 
-A global agent decides for all CPUs of its enclave, and spins on one of them. Agents for each CPU
-sleep until something happens there; they take no CPU for themselves.
+A global agent decides for all CPUs of its enclave, and spins on one of them. Agents for \
+    each CPU sleep until something happens there; they take no CPU for themselves.
 
-What the agent has to say is in /run/revenant/NAME.log. Without an agent, the enclave's threads go
-on in the order of their arrival. The enclave is destroyed, and its threads go on in the fair class,
-if it gets no new agent within the orphan limit, or if a thread waits longer than the watchdog allows.";
+What the agent has to say is in /run/revenant/NAME.log. Without an agent, the enclave's \
+    threads go on in the order of their arrival. The enclave is destroyed, and its threads go on \
+    in the fair class, if it gets no new agent within the orphan limit, or if a thread waits \
+    longer than the watchdog allows.";
 
 /// What to make.
 #[derive(Debug, Args)]
@@ -62,9 +63,9 @@ Examples:
       the agent of this program's version takes over, with the policy there was
   sudo revenant upgrade web --policy shinjuku
 
-The successor starts beside the present agent, takes over the threads as they are, and the old one
-ends. Threads that run are not disturbed. If the successor does not come up, the old one keeps
-serving, and the exit code is 1.";
+The successor starts beside the present agent, takes over the threads as they are, and the \
+    old one ends. Threads that run are not disturbed. If the successor does not come up, the old \
+    one keeps serving, and the exit code is 1.";
 
 /// Whose agent to replace.
 #[derive(Debug, Args)]

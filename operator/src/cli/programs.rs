@@ -11,10 +11,11 @@ Examples:
   sudo revenant run --cpus 2-3 --policy fifo -- ./server --port 80
   sudo revenant run --enclave web --class batch -- ./reindex
 
-Exit code: that of the program; 128 + N if signal N ended it; 127 if there is no such program, 126 if
-it cannot be executed. Interrupt and terminate are passed on to the program, and the enclave made for
-it is destroyed when it has ended, even if this command is killed. With --json a summary is the last
-line on standard error, since standard output is the program's.";
+Exit code: that of the program; 128 + N if signal N ended it; 127 if there is no such \
+    program, 126 if it cannot be executed. Interrupt and terminate are passed on to the program, \
+    and the enclave made for it is destroyed when it has ended, even if this command is killed. \
+    With --json a summary is the last line on standard error, since standard output is the \
+    program's.";
 
 /// What only an enclave that is made can be told.
 const CREATION: [&str; 9] = [
@@ -31,7 +32,7 @@ const CREATION: [&str; 9] = [
 
 /// What to run, and where.
 #[derive(Debug, Args)]
-#[command(after_help = RUN_EXAMPLES)]
+#[command(after_help = RUN_EXAMPLES, override_usage = "revenant run [OPTIONS] -- <CMD>...")]
 pub(crate) struct Run {
     /// In this enclave, instead of one made for the run.
     #[arg(long, value_name = "NAME", conflicts_with_all = CREATION)]
@@ -69,8 +70,9 @@ Examples:
   sudo revenant move --enclave web $(pidof server)
   sudo revenant move --back $(pidof server)
 
-All threads of the processes are moved, and what they start later belongs where they are. A process
-that cannot be moved is named, the others are moved all the same, and the exit code is 1.";
+All threads of the processes are moved, and what they start later belongs where they are. A \
+    process that cannot be moved is named, the others are moved all the same, and the exit code \
+    is 1.";
 
 /// Whom to move where.
 #[derive(Debug, Args)]

@@ -37,9 +37,9 @@ Examples:
       then open schedule.json at https://ui.perfetto.dev
   sudo revenant trace -o - | gzip >schedule.json.gz
 
-A track for each CPU of the enclaves and one for each agent. Ctrl-C ends the recording early; what was
-recorded is written. Needs tracefs, of which an instance of our own is used; other tracing is not
-disturbed.";
+A track for each CPU of the enclaves and one for each agent. Ctrl-C ends the recording \
+    early; what was recorded is written. Needs tracefs, of which an instance of our own is used; \
+    other tracing is not disturbed.";
 
 /// What to record.
 #[derive(Debug, Args)]

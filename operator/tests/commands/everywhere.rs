@@ -84,7 +84,7 @@ fn help_teaches() {
         assert!(said.err.is_empty() && said.out.contains("Usage: revenant"), "{said:#?}");
         let has_examples = said.out.contains("Examples:");
         assert!(has_examples || line.starts_with("enclave"), "no examples: {said:#?}");
-        assert!(said.out.lines().all(|line| line.len() <= 110), "too wide: {}", said.out);
+        assert!(said.out.lines().all(|line| line.len() <= 100), "too wide: {}", said.out);
     }
     let said = run("--help").ended(0);
     assert!(!said.out.contains("keep") && said.out.contains("Exit codes"), "{said:#?}");

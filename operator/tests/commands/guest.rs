@@ -120,7 +120,7 @@ fn top_shows_what_an_enclave_does() {
         (&"web".into(), 3),
         "{web}"
     );
-    for rate in ["messages_per_s", "commits_per_s"] {
+    for rate in ["messages_per_s", "commits_per_s", "turns_per_s"] {
         assert!(web[rate].as_f64().unwrap() > 0.0, "{rate}: {web}");
     }
     let members = threads(burning.pid()).len() as u64;
