@@ -152,7 +152,8 @@ fn succeed(scheduler: &Scheduler, options: &AgentOptions) -> Result<(), AgentErr
     let tgid = record.agent_tgid.load(Ordering::Relaxed);
     record.steps_down.store(1, Ordering::Release);
     let until_ns = super::now_ns() + STEP_DOWN_PATIENCE.as_nanos() as u64;
-    while record.state.load(Ordering::Acquire) == abi::ENCLAVE_ATTACHED {
+    // The kernel half forgets the agent last: only then has the enclave room for another.
+    while record.agent_tgid.load(Ordering::Acquire) == tgid {
         if super::now_ns() > until_ns {
             record.steps_down.store(0, Ordering::Release);
             return Err(AgentError::NotSteppingDown { tgid, patience: STEP_DOWN_PATIENCE });

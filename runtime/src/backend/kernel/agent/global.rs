@@ -82,7 +82,11 @@ impl<P: Policy> GlobalAgent<'_, P> {
                 self.retire(end);
                 return end;
             }
-            self.record().heartbeat_ns.store(now_ns, Ordering::Relaxed);
+            let record = self.record();
+            record.heartbeat_ns.store(now_ns, Ordering::Relaxed);
+            // Ours alone to write.
+            let turns = record.turns.load(Ordering::Relaxed);
+            record.turns.store(turns + 1, Ordering::Relaxed);
             let turn = self.agent.turn(now_ns, &mut self.kernel);
             if self.handoff.make_way(now_ns, self.kernel.scheduler(), self.agent.enclave()) {
                 self.note_handoff();
