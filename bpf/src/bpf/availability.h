@@ -58,6 +58,17 @@ static __always_inline void tell_of_agent(struct rv_cpu *c, u32 enclave, u32 cpu
 		tell_of_cpu(enclave, kind, cpu, bpf_ktime_get_ns());
 }
 
+/* An agent on the CPU it schedules does not keep it from itself. */
+static __always_inline bool is_local_agent(const struct rv_cpu *c, const struct task_struct *p, u32 enclave)
+{
+	struct rv_enclave *e;
+
+	if (c->agent_tid != (u32)p->pid)
+		return false;
+	e = enclave_at(enclave);
+	return e && e->flags & RV_PER_CPU_AGENTS;
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(rv_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
@@ -91,7 +102,7 @@ int BPF_PROG(rv_switch, bool preempt, struct task_struct *prev, struct task_stru
 		if (e && e->flags & RV_DELIVER_NOT_IDLE && prev->flags & PF_IDLE)
 			tell_of_cpu(enclave, RV_CPU_NOT_IDLE, cpu, bpf_ktime_get_ns());
 	}
-	if (prev->policy == SCHED_EXT || c->latched)
+	if ((prev->policy == SCHED_EXT || c->latched) && !is_local_agent(c, next, enclave))
 		say_busy(c, enclave, cpu);
 	return 0;
 }

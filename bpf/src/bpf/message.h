@@ -20,6 +20,7 @@ static __noinline int post(u32 channel_index, struct rv_message *message)
 	struct rv_channel *channel;
 	struct rv_message *place;
 	void *ring;
+	bool wakes;
 	u64 seq;
 
 	if (!message)
@@ -42,7 +43,12 @@ static __noinline int post(u32 channel_index, struct rv_message *message)
 	}
 	*place = *message;
 	/* The ring's submit is the release its reader's acquire pairs with. */
-	bpf_ringbuf_submit(place, channel->wakes ? 0 : BPF_RB_NO_WAKEUP);
+	/*
+	 * That a task runs is what its agent has just decided. To wake a local agent for it would take
+	 * the CPU from the task at once, without end. Forced, as such a message may lie unread before.
+	 */
+	wakes = channel->wakes && message->kind != RV_TASK_ON_CPU;
+	bpf_ringbuf_submit(place, wakes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 	return 0;
 }
 

@@ -23,8 +23,11 @@ use crate::policy::Policy;
 
 mod global;
 mod handoff;
+mod inbox;
+mod local;
 mod priority;
 mod process;
+mod router;
 
 pub use process::AgentProcess;
 
@@ -126,6 +129,20 @@ pub fn serve_global<P: Policy>(
     global::serve(options, policy, scheduler, stops)
 }
 
+/// Serves an enclave with an agent on each of its CPUs, which sleeps until a message concerns it, and
+/// a policy of its own for each. Otherwise like [`serve_global`].
+///
+/// # Errors
+/// As of [`serve_global`].
+pub fn serve_per_cpu<P: Policy + Send>(
+    options: &AgentOptions,
+    policies: impl FnMut() -> P,
+    stops: &AtomicBool,
+) -> Result<End, AgentError> {
+    let scheduler = Arc::new(Scheduler::open()?);
+    local::serve(options, policies, scheduler, stops)
+}
+
 /// The enclave's CPUs, if it is one to serve.
 fn check(scheduler: &Scheduler, options: &AgentOptions) -> Result<CpuSet, AgentError> {
     let enclave = options.enclave;
@@ -163,6 +180,23 @@ fn succeed(scheduler: &Scheduler, options: &AgentOptions) -> Result<(), AgentErr
     Ok(())
 }
 
+/// Why an agent that serves should end, if it should.
+fn end(scheduler: &Scheduler, enclave: u32, stops: &AtomicBool) -> Option<End> {
+    let record = &scheduler.enclaves()[enclave as usize];
+    if record.state.load(Ordering::Relaxed) != abi::ENCLAVE_ATTACHED {
+        return Some(End::Dismissed);
+    }
+    if stops.load(Ordering::Relaxed) {
+        return Some(End::Stopped);
+    }
+    // Acquire pairs with the release in `succeed`: the successor was ready before it asked.
+    (record.steps_down.load(Ordering::Acquire) != 0).then_some(End::SteppedDown)
+}
+
 fn announce(scheduler: &Scheduler, enclave: u32, policy: &str) {
     set_text(&scheduler.enclaves()[enclave as usize].policy, policy);
+}
+
+fn record_flags(scheduler: &Scheduler, enclave: u32) -> &std::sync::atomic::AtomicU32 {
+    &scheduler.enclaves()[enclave as usize].flags
 }
