@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Raised with every change of this file. A loader and an agent that disagree do not work together.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// CPUs a machine may have.
 pub const CPUS_MAX: usize = 512;
@@ -355,6 +355,10 @@ pub struct Machine {
     pub strays: AtomicU64,
     /// Status words that were ever given out.
     pub slots_used: AtomicU64,
+    /// How many may be given out: all of them, unless a test makes them scarce.
+    pub slots_max: AtomicU64,
+    /// Tasks in the class but in no enclave.
+    pub strays_now: AtomicU64,
     /// The kernel's word for the kind.
     pub exit_reason: [AtomicU8; 64],
     /// What it said besides.
@@ -491,7 +495,7 @@ layout! {
     Offer: 24 { slice_ns: 8, seq: 16 }
     Offers: 6272 { tail: 64, ring: 128 }
     Hint: 32 { deadline_ns: 8, class: 16, tier: 18, weight: 20 }
-    Machine: 248 { cpus: 4, has_immediate: 8, exit_kind: 12, watchdog_ticks: 24, slots_used: 48, exit_reason: 56, exit_message: 120 }
+    Machine: 264 { cpus: 4, has_immediate: 8, exit_kind: 12, watchdog_ticks: 24, slots_used: 48, slots_max: 56, strays_now: 64, exit_reason: 72, exit_message: 136 }
     Commit: 32 { is_all_or_none: 8, seq_read: 16, local_cpu: 24, result: 28 }
     Join: 24 { task: 8, result: 16 }
     Attach: 16 { cpu: 8, result: 12 }

@@ -6,6 +6,9 @@
 #[path = "conformance/commit.rs"]
 mod commit;
 #[cfg(feature = "kernel")]
+#[path = "kernel/guest.rs"]
+mod guest;
+#[cfg(feature = "kernel")]
 #[path = "conformance/kernel.rs"]
 mod kernel;
 #[path = "conformance/messages.rs"]

@@ -7,7 +7,7 @@
 #ifndef RV_ABI_H
 #define RV_ABI_H
 
-#define RV_ABI_VERSION 1
+#define RV_ABI_VERSION 2
 
 /* Bounds of every table. */
 #define RV_CPUS_MAX 512
@@ -232,6 +232,8 @@ struct rv_machine {
 	__u64 tasks_refused; /* newcomers that found no status word */
 	__u64 strays; /* tasks in the class but in no enclave, ever */
 	__u64 slots_used; /* status words that were ever given out */
+	__u64 slots_max; /* how many may be: all of them, unless a test makes them scarce */
+	__u64 strays_now; /* tasks in the class but in no enclave */
 	char exit_reason[64];
 	char exit_message[128];
 };

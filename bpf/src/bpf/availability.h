@@ -26,7 +26,8 @@ enum {
 
 static __always_inline void say_available(struct rv_cpu *c, u32 enclave, u32 cpu)
 {
-	if (c->is_busy_told == TOLD && __sync_val_compare_and_swap(&c->is_busy_told, TOLD, UNTOLD) == TOLD)
+	if (c->is_online && c->is_busy_told == TOLD &&
+	    __sync_val_compare_and_swap(&c->is_busy_told, TOLD, UNTOLD) == TOLD)
 		tell_of_cpu(enclave, RV_CPU_AVAILABLE, cpu, bpf_ktime_get_ns());
 }
 
@@ -38,7 +39,7 @@ static __always_inline bool say_busy(struct rv_cpu *c, u32 enclave, u32 cpu)
 		__sync_lock_test_and_set(&c->is_busy_told, TOLD);
 	}
 	/* Whoever sets `is_busy` to 0 looks at `is_busy_told` afterwards; so one of the two sees the other. */
-	if (c->is_busy)
+	if (c->is_busy || !c->is_online)
 		return true;
 	say_available(c, enclave, cpu);
 	return false;
@@ -64,8 +65,14 @@ int BPF_PROG(rv_switch, bool preempt, struct task_struct *prev, struct task_stru
 	struct rv_cpu *c = cpu_at(cpu);
 	struct rv_enclave *e;
 
-	if (!c || !c->owner)
+	if (!c)
 		return 0;
+	/* Kept up for nobody, too: whoever claims the CPU must not wait for its next switch. */
+	if (!c->owner) {
+		if (c->is_busy != is_higher(next))
+			__sync_lock_test_and_set(&c->is_busy, is_higher(next));
+		return 0;
+	}
 	enclave = c->owner - 1;
 	if (c->agent_tid && c->agent_tid == (u32)prev->pid && !preempt && prev->__state)
 		tell_of_agent(c, enclave, cpu, RV_AGENT_BLOCKED);

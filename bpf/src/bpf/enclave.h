@@ -72,9 +72,9 @@ SEC("syscall")
 int rv_resize_enclave(struct rv_resize *args)
 {
 	u32 owner = args->enclave + 1, conflict = RV_CPUS_MAX, old;
+	struct rv_resize given;
 	struct rv_machine *m = the_machine();
 	u32 cpus = m ? m->cpus : 0;
-	struct rv_resize given;
 	struct rv_cpu *c;
 	int i;
 
@@ -91,6 +91,11 @@ int rv_resize_enclave(struct rv_resize *args)
 			conflict = i;
 			break;
 		}
+		/* What it had before stays its own, also after a conflict. */
+		if (!old)
+			c->is_busy_told = 0;
+		else
+			given.claim[(i / 64) & (RV_CPUS_MAX / 64 - 1)] &= ~(1ULL << (i % 64));
 	}
 	bpf_for(i, 0, cpus) {
 		c = cpu_at(i);
@@ -99,7 +104,7 @@ int rv_resize_enclave(struct rv_resize *args)
 		/* After a conflict, what was claimed before it is given back instead. */
 		if (conflict < RV_CPUS_MAX ? names(given.claim, i) && i < conflict : names(given.release, i)) {
 			c->owner = 0;
-			c->is_armed = 0;
+			fail_latch(c, i);
 			scx_bpf_kick_cpu(i, SCX_KICK_PREEMPT);
 		}
 	}
@@ -112,14 +117,16 @@ int rv_resize_enclave(struct rv_resize *args)
 SEC("syscall")
 int rv_attach_agent(struct rv_attach *args)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32, tid = bpf_get_current_pid_tgid(), enclave = args->enclave;
-	struct rv_enclave *e = enclave_at(enclave);
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, tid = bpf_get_current_pid_tgid();
+	struct rv_enclave *e = enclave_at(args->enclave);
+	struct agent agent = { .enclave = args->enclave };
 	struct rv_cpu *c;
 
 	args->result = -EINVAL;
 	if (!e || (e->state != RV_ENCLAVE_ORPHAN && e->state != RV_ENCLAVE_ATTACHED))
 		return 0;
-	args->result = bpf_map_update_elem(&agents, &tid, &enclave, BPF_ANY);
+	agent.after_ns = e->orphaned_ns;
+	args->result = bpf_map_update_elem(&agents, &tid, &agent, BPF_ANY);
 	if (args->result)
 		return 0;
 	/* Before the state: the watchdog looks at it as soon as that says there is an agent. */

@@ -51,6 +51,8 @@ static __always_inline void orphan(struct rv_enclave *e, u32 enclave)
 {
 	u32 tgid = e->agent_tgid;
 
+	if (e->state != RV_ENCLAVE_ATTACHED)
+		return;
 	/* Before the state, which a successor waits for. */
 	e->orphaned_ns = bpf_ktime_get_ns();
 	if (__sync_val_compare_and_swap(&e->state, RV_ENCLAVE_ATTACHED, RV_ENCLAVE_ORPHAN) != RV_ENCLAVE_ATTACHED)
@@ -61,20 +63,39 @@ static __always_inline void orphan(struct rv_enclave *e, u32 enclave)
 	kick_enclave(enclave, SCX_KICK_IDLE);
 }
 
+/* Its number may soon be another thread's. */
+static __noinline int forget_agent_thread(u32 tid)
+{
+	struct rv_machine *m = the_machine();
+	u32 cpus = m ? m->cpus : 0;
+	struct rv_cpu *c;
+	int i;
+
+	if (cpus > RV_CPUS_MAX)
+		return 0;
+	bpf_for(i, 0, cpus) {
+		c = cpu_at(i);
+		if (c)
+			__sync_val_compare_and_swap(&c->agent_tid, tid, 0);
+	}
+	return 0;
+}
+
 /* In `exit_task`, which every thread of the machine passes. */
 static __always_inline void notice_death(const struct task_struct *p)
 {
-	u32 tid = p->pid, enclave;
-	u32 *found = bpf_map_lookup_elem(&agents, &tid);
+	u32 tid = p->pid;
+	struct agent *found = bpf_map_lookup_elem(&agents, &tid), agent;
 	struct rv_enclave *e;
 
 	if (!found)
 		return;
-	enclave = *found;
+	agent = *found;
 	bpf_map_delete_elem(&agents, &tid);
-	e = enclave_at(enclave);
-	if (e && e->agent_tgid == (u32)p->tgid)
-		orphan(e, enclave);
+	forget_agent_thread(tid);
+	e = enclave_at(agent.enclave);
+	if (e && e->agent_tgid == (u32)p->tgid && e->orphaned_ns == agent.after_ns)
+		orphan(e, agent.enclave);
 }
 
 #endif

@@ -35,6 +35,12 @@ static __noinline u32 arm(const struct rv_transaction *given, u32 enclave)
 	bpf_rcu_read_unlock();
 	if (outcome)
 		return outcome;
+	/*
+	 * It changed between the check and the claim. A change after this line finds the claim when the
+	 * task is queued again, and ends it.
+	 */
+	if (t->seq != txn.seq)
+		return unclaim(t, c, RV_STALE);
 	c->latch_seq = txn.seq;
 	c->latch_slice_ns = txn.slice_ns;
 	return RV_COMMITTED;
@@ -66,6 +72,25 @@ static __always_inline void disarm(u32 cpu)
 	if (t && t->id == c->latched && __sync_val_compare_and_swap(&t->latch, LATCH_ARMED | cpu, LATCH_NONE) ==
 						(LATCH_ARMED | cpu))
 		__sync_val_compare_and_swap(&c->latched, t->id, 0);
+}
+
+/* The CPU will not look at its latch any more: its task must not wait for that. */
+static __noinline int fail_latch(struct rv_cpu *c, u32 cpu)
+{
+	struct rv_task *t;
+	u64 id;
+
+	if (!c)
+		return 0;
+	c->is_armed = 0;
+	id = c->latched;
+	t = task_at(slot_of(id));
+	if (!id || !t || t->id != id ||
+	    __sync_val_compare_and_swap(&t->latch, LATCH_ARMED | cpu, LATCH_NONE) != (LATCH_ARMED | cpu))
+		return 0;
+	__sync_val_compare_and_swap(&c->latched, id, 0);
+	tell(t, RV_TASK_LATCH_FAILED, cpu, bpf_ktime_get_ns());
+	return 0;
 }
 
 static __always_inline bool move_latched(struct rv_task *t, struct rv_cpu *c, u32 cpu)

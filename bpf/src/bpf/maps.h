@@ -43,6 +43,8 @@ struct rv_task {
 	u32 state;
 	u32 flags;
 	u32 weight;
+	u32 is_told; /* somebody numbers an event of it */
+	u32 unused;
 };
 
 enum {
@@ -73,12 +75,22 @@ struct {
 	__type(value, u32);
 } joining SEC(".maps");
 
-/* Thread id of an agent -> enclave. */
+/*
+ * A thread of an agent. A process may be the agent of one enclave after another, and a thread that
+ * served an earlier one dies whenever it likes: so it is known which attachment it belongs to.
+ */
+struct agent {
+	u64 after_ns; /* the enclave's `orphaned_ns` when the thread attached: no two attachments share it */
+	u32 enclave;
+	u32 unused;
+};
+
+/* Thread id -> agent. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, RV_ENCLAVES_MAX * RV_CPUS_MAX);
 	__type(key, u32);
-	__type(value, u32);
+	__type(value, struct agent);
 } agents SEC(".maps");
 
 MAPPED_ARRAY(status_words, struct rv_status_word, RV_TASKS_MAX);

@@ -22,9 +22,9 @@ static __always_inline u32 take_slot(void)
 	if (!m)
 		return RV_TASKS_MAX;
 	fresh = m->slots_used;
-	if (fresh < RV_TASKS_MAX) {
+	if (fresh < m->slots_max) {
 		fresh = __sync_fetch_and_add(&m->slots_used, 1);
-		if (fresh < RV_TASKS_MAX)
+		if (fresh < m->slots_max && fresh < RV_TASKS_MAX)
 			return fresh;
 		__sync_fetch_and_add(&m->slots_used, -1);
 	}
@@ -145,8 +145,10 @@ static __always_inline void enter(struct task_struct *p)
 	found = bpf_map_lookup_elem(&joining, &tid);
 	if (!found) {
 		set_slot(p, 0);
-		if (m)
+		if (m) {
 			__sync_fetch_and_add(&m->strays, 1);
+			__sync_fetch_and_add(&m->strays_now, 1);
+		}
 		return;
 	}
 	place = *found;
@@ -173,14 +175,18 @@ static __always_inline void enter(struct task_struct *p)
 static __always_inline void leave(struct task_struct *p)
 {
 	struct rv_task *t = record_of(p);
+	struct rv_machine *m = the_machine();
 	struct task_struct *old;
 	struct rv_enclave *e;
 	u64 ended_ns;
 	u32 cpu;
 	bool dies;
 
-	if (!t)
+	if (!t) {
+		if (m)
+			__sync_fetch_and_add(&m->strays_now, -1);
 		return;
+	}
 	cpu = scx_bpf_task_cpu(p);
 	dies = p->flags & PF_EXITING;
 	/* Its stint ended when it stopped running; a task that waited ends now. */

@@ -29,7 +29,8 @@ static __noinline int post(u32 channel_index, struct rv_message *message)
 		return 0;
 	/* The agent's own number counts what it was not told, too. Pairs with its read before draining. */
 	seq = __sync_fetch_and_add(&channel->seq, 1);
-	if (seq - channel->lost - channel->read >= channel->capacity) {
+	/* Signed: what a new reader skipped may be counted as read before it is as sent. */
+	if ((s64)(seq - channel->lost - channel->read) >= (s64)channel->capacity) {
 		lose(channel);
 		return 0;
 	}

@@ -43,7 +43,7 @@ void BPF_PROG(rv_dispatch, s32 cpu, struct task_struct *prev)
 	struct rv_enclave *e;
 	u32 enclave;
 
-	if (!c || !c->owner)
+	if (!c || !c->owner || !c->is_online)
 		return;
 	if (take_latch(c, cpu))
 		return;
@@ -149,7 +149,7 @@ void BPF_PROG(rv_cpu_online, s32 cpu)
 	if (!c)
 		return;
 	c->is_online = 1;
-	if (c->owner)
+	if (c->owner && !c->is_busy)
 		say_available(c, c->owner - 1, cpu);
 }
 
@@ -161,6 +161,7 @@ void BPF_PROG(rv_cpu_offline, s32 cpu)
 	if (!c)
 		return;
 	c->is_online = 0;
+	fail_latch(c, cpu);
 	if (c->owner)
 		say_busy(c, c->owner - 1, cpu);
 }
@@ -191,6 +192,7 @@ s32 BPF_PROG(rv_init)
 	scx_bpf_put_cpumask(online);
 	if (m) {
 		m->cpus = cpus;
+		m->slots_max = RV_TASKS_MAX;
 		m->abi_version = RV_ABI_VERSION;
 	}
 	return 0;

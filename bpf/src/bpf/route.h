@@ -76,12 +76,14 @@ int rv_set_timer(struct rv_timer *args)
 		args->result = bpf_timer_init(&alarm->timer, &alarms, 1 /* CLOCK_MONOTONIC */);
 		if (args->result)
 			return 0;
-		bpf_timer_set_callback(&alarm->timer, ring_alarm);
 	}
 	alarm->enclave = args->enclave;
+	/* Every time: a timer that was cancelled has lost its callback. */
 	if (args->after_ns)
+		args->result = bpf_timer_set_callback(&alarm->timer, ring_alarm);
+	if (args->after_ns && !args->result)
 		args->result = bpf_timer_start(&alarm->timer, args->after_ns, 0);
-	else
+	else if (!args->after_ns)
 		args->result = bpf_timer_cancel(&alarm->timer) < 0 ? -EINVAL : 0;
 	return 0;
 }

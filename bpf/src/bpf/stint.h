@@ -37,10 +37,17 @@ static __always_inline void count_delay(const struct rv_task *t, u64 now_ns)
 		__sync_fetch_and_add(&e->delays[bucket(now_ns - t->queued_ns) & (RV_DELAYS - 1)], 1);
 }
 
+static __always_inline bool has_agent(const struct rv_task *t)
+{
+	struct rv_enclave *e = enclave_at(t->enclave);
+
+	return e && e->state == RV_ENCLAVE_ATTACHED;
+}
+
 static __always_inline void begin_stint(struct task_struct *p)
 {
 	struct rv_task *t = record_of(p);
-	bool is_new, resumes;
+	bool resumes;
 	struct rv_cpu *c;
 	u32 cpu, latch;
 	u64 now_ns;
@@ -52,7 +59,6 @@ static __always_inline void begin_stint(struct task_struct *p)
 	if (!c)
 		return;
 	now_ns = bpf_ktime_get_ns();
-	is_new = !(t->flags & TASK_ANNOUNCED);
 	catch_up(t, cpu, now_ns);
 	/* The kernel takes a running task off and puts it back to change it: that ends no stint. */
 	resumes = t->state == RV_ON_CPU;
@@ -72,8 +78,11 @@ static __always_inline void begin_stint(struct task_struct *p)
 		count_delay(t, now_ns);
 		tell(t, RV_TASK_ON_CPU, cpu, now_ns);
 	}
-	/* It joined while it was running: from now on its agent decides. */
-	if (is_new && !(p->flags & PF_EXITING) && !p->migration_disabled)
+	/*
+	 * Nobody gave it this CPU: it joined while it was running, or its CPU was switched off and the
+	 * kernel took it along to another, perhaps none of its enclave's. Its agent decides.
+	 */
+	if (!latch && !resumes && has_agent(t) && c->is_online && !(p->flags & PF_EXITING) && !p->migration_disabled)
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 }
 

@@ -2,9 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "real threads take real time")]
 
-use std::panic::{catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -13,23 +12,11 @@ use revenant::backend::kernel::{Kernel, enclaves, members};
 use revenant::cpu::{CpuId, CpuSet};
 use revenant::status::Status;
 use revenant::task::{TaskId, TaskState};
-use revenant_bpf::{OpenError, Scheduler};
 
+use crate::guest::{
+    self, FOR_EVER, busy_times, sleeps, stay_on_the_first_cpu, use_any_cpu, wait_for,
+};
 use crate::world::{Step, World};
-
-/// One world at a time: they share the machine's CPUs.
-static ALONE: Mutex<()> = Mutex::new(());
-
-/// What a world that never comes to rest looks like, in a guest under emulation.
-const FOR_EVER: Duration = Duration::from_secs(60);
-
-/// Threads of the fair class stand above ours, as the contract of this backend says, and the kernel
-/// has some of its own. A body that speaks of a world where nothing else goes on is held to that
-/// world: if a CPU of it was taken by a higher class, a failure proves nothing.
-const ATTEMPTS: usize = 20;
-
-/// Worlds in which a higher class took a CPU.
-static DISTURBED: AtomicU64 = AtomicU64::new(0);
 
 /// Plays a script, on a thread that sleeps until it is a member.
 #[derive(Debug, Default)]
@@ -47,8 +34,7 @@ struct Actor {
 impl Actor {
     fn main(&self, script: &[Step]) {
         self.thread.get_or_init(std::thread::current);
-        // SAFETY: no pointers.
-        self.tid.get_or_init(|| unsafe { libc::gettid() } as u32);
+        self.tid.get_or_init(guest::own_tid);
         while self.is_released.load(Ordering::SeqCst) == 0 {
             std::thread::park();
         }
@@ -80,19 +66,8 @@ impl Actor {
     }
 
     fn sleeping_tid(&self) -> u32 {
-        loop {
-            if let Some(tid) = self.tid.get().copied().filter(|tid| sleeps(*tid)) {
-                return tid;
-            }
-            std::thread::yield_now();
-        }
+        wait_for("it sleeps", || self.tid.get().copied().filter(|tid| sleeps(*tid)))
     }
-}
-
-/// Whether the thread waits in the kernel.
-fn sleeps(tid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('S'))
 }
 
 struct Player {
@@ -127,61 +102,14 @@ pub(crate) struct KernelWorld {
     kernel: Kernel,
     players: Vec<Player>,
     busy_before: u64,
-    _alone: MutexGuard<'static, ()>,
-}
-
-fn scheduler() -> Arc<Scheduler> {
-    match Scheduler::open() {
-        Ok(scheduler) => Arc::new(scheduler),
-        Err(OpenError::NotLoaded) => {
-            move_others_to_the_first_cpu();
-            revenant_bpf::load().expect("the scheduler loads");
-            Arc::new(Scheduler::open().expect("it was just loaded"))
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
-
-/// Keeps the test, which is the agent, off the enclave's CPUs.
-fn stay_on_the_first_cpu() {
-    // SAFETY: the set is a plain bit map, filled before it is read.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(0, &mut set);
-        assert_eq!(libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set), 0);
-    }
-}
-
-/// The kernel's own threads, as far as they can be moved: fewer disturbances, fewer attempts.
-fn move_others_to_the_first_cpu() {
-    let entries = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    for pid in pids {
-        // SAFETY: as above. Threads that are bound to a CPU stay there.
-        unsafe {
-            let mut set: libc::cpu_set_t = std::mem::zeroed();
-            libc::CPU_SET(0, &mut set);
-            libc::sched_setaffinity(pid, size_of::<libc::cpu_set_t>(), &raw const set);
-        }
-    }
-}
-
-fn use_any_cpu() {
-    // SAFETY: as above; every bit is a CPU that may not exist, which the kernel ignores.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        (0..64).for_each(|cpu| libc::CPU_SET(cpu, &mut set));
-        assert_eq!(libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set), 0);
-    }
 }
 
 impl World for KernelWorld {
     type Backend = Kernel;
 
     fn new(cpus: usize, channel_capacity: usize) -> Self {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         stay_on_the_first_cpu();
-        let scheduler = scheduler();
+        let scheduler = guest::scheduler();
         let own: CpuSet = (1..=cpus as u16).map(CpuId).collect();
         let spec =
             enclaves::Spec { name: "conformance".to_owned(), cpus: own, ..Default::default() };
@@ -191,20 +119,12 @@ impl World for KernelWorld {
         scheduler.attach_agent(enclave, None).expect("it has no agent");
         let mut kernel = Kernel::open(scheduler, enclave, 0, channel_capacity).expect("a ring");
         kernel.begin();
-        let busy_before = busy_times(&kernel);
-        Self { kernel, players: Vec::new(), busy_before, _alone: alone }
+        let busy_before = busy_times(kernel.scheduler(), &own);
+        Self { kernel, players: Vec::new(), busy_before }
     }
 
     fn hold_to(body: fn()) {
-        for attempt in 1.. {
-            let disturbed_before = DISTURBED.load(Ordering::SeqCst);
-            let Err(panic) = catch_unwind(body) else { return };
-            let is_disturbed = DISTURBED.load(Ordering::SeqCst) > disturbed_before;
-            if !is_disturbed || attempt == ATTEMPTS {
-                resume_unwind(panic);
-            }
-            println!("disturbed by a higher class: again ({attempt})");
-        }
+        guest::undisturbed(body);
     }
 
     fn backend(&mut self) -> &mut Kernel {
@@ -212,10 +132,7 @@ impl World for KernelWorld {
     }
 
     fn now_ns(&self) -> u64 {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `time` is a valid place to write.
-        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+        guest::now_ns()
     }
 
     fn spawn(&mut self, script: &'static [Step]) -> TaskId {
@@ -265,14 +182,6 @@ impl World for KernelWorld {
     }
 }
 
-/// How often a higher class took a CPU of the enclave.
-fn busy_times(kernel: &Kernel) -> u64 {
-    let cpus = kernel.topology().cpus();
-    let times =
-        |cpu: CpuId| kernel.scheduler().cpus()[cpu.index()].busy_times.load(Ordering::SeqCst);
-    cpus.iter().map(times).sum()
-}
-
 impl KernelWorld {
     /// Who is not at rest, and why.
     fn unrest(&self) -> Vec<(TaskId, Option<Status>, &Actor)> {
@@ -283,9 +192,8 @@ impl KernelWorld {
 
 impl Drop for KernelWorld {
     fn drop(&mut self) {
-        if busy_times(&self.kernel) > self.busy_before {
-            DISTURBED.fetch_add(1, Ordering::SeqCst);
-        }
+        let cpus = self.kernel.topology().cpus();
+        guest::note_disturbances(self.kernel.scheduler(), &cpus, self.busy_before);
         // Every script ends, however many steps it has left, under the fair class.
         self.players.iter().for_each(|player| player.actor.tell(usize::MAX));
         let (scheduler, enclave) = (self.kernel.scheduler(), self.kernel.enclave());

@@ -1,0 +1,11 @@
+//! The mechanisms of the kernel half, each with its own tests, on a real kernel. They need root, a
+//! kernel with sched_ext and four CPUs: `vm/test kernel` has them.
+
+#![cfg(feature = "kernel")]
+#![allow(clippy::disallowed_methods, reason = "real threads take real time")]
+
+mod guest;
+mod messages;
+mod stage;
+mod transactions;
+mod troupe;
