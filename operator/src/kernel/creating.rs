@@ -38,6 +38,24 @@ pub(crate) fn create(options: &Create, json: bool) -> Result<u8, Failure> {
 pub(crate) struct Made {
     pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) enclave: u32,
+    /// Another enclave may have the place later.
+    generation: u32,
+}
+
+impl Made {
+    /// The enclave that has this place now.
+    pub(crate) fn new(scheduler: Arc<Scheduler>, enclave: u32) -> Self {
+        let generation = scheduler.enclaves()[enclave as usize].generation.load(Ordering::Relaxed);
+        Self { scheduler, enclave, generation }
+    }
+
+    /// Whether it still is that one, and has not been destroyed.
+    pub(crate) fn is_there(&self) -> bool {
+        let record = &self.scheduler.enclaves()[self.enclave as usize];
+        let state = record.state.load(Ordering::Acquire);
+        let is_alive = state == abi::ENCLAVE_ATTACHED || state == abi::ENCLAVE_ORPHAN;
+        is_alive && record.generation.load(Ordering::Relaxed) == self.generation
+    }
 }
 
 /// Makes an enclave and waits until its agent serves. With `until`, it ends by itself when that
@@ -55,7 +73,7 @@ pub(crate) fn make(name: &str, creation: &Creation, until: Option<u32>) -> Resul
         Ok(enclave)
     });
     match made {
-        Ok(enclave) => Ok(Made { scheduler, enclave }),
+        Ok(enclave) => Ok(Made::new(scheduler, enclave)),
         Err(failure) => {
             cleaning::unload_if_unused(&scheduler);
             Err(failure)

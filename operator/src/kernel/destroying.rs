@@ -44,7 +44,11 @@ pub(crate) fn destroy(options: &Destroy, json: bool) -> Result<u8, Failure> {
 
 /// All enclaves may be none; a named one must be there.
 fn open(options: &Destroy) -> Result<Option<std::sync::Arc<Scheduler>>, Failure> {
-    if options.all { session::open_if_loaded() } else { session::open().map(Some) }
+    if options.all {
+        session::open_if_loaded()
+    } else {
+        session::open(options.names.first()).map(Some)
+    }
 }
 
 /// Destroys an enclave and waits until its processes have ended. Unloads the scheduler if it was the

@@ -148,11 +148,8 @@ impl Keeper {
             if self.record().reason.load(Ordering::Relaxed) == abi::REASON_ASKED {
                 return self.leave();
             }
-            say(&format!(
-                "enclave `{}` was destroyed: {}",
-                self.name,
-                record::reason(self.record())
-            ));
+            let reason = record::reason(self.record());
+            say(&format!("enclave `{}` {} {reason}", self.name, run_folder::DESTROYED));
         } else {
             say(&format!("enclave `{}` is no longer needed", self.name));
         }

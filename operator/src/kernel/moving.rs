@@ -22,7 +22,7 @@ const SCHED_EXT: i32 = 7;
 
 /// Moves all threads of the processes named.
 pub(crate) fn move_processes(options: &Move, json: bool) -> Result<u8, Failure> {
-    let scheduler = session::open()?;
+    let scheduler = session::open(options.enclave.as_ref())?;
     let target = match &options.enclave {
         Some(name) => Some(session::find(&scheduler, name)?),
         None => None,

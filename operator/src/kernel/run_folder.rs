@@ -14,6 +14,9 @@ const FOLDER: &str = "/run/revenant";
 /// Lines of a log that tell why something did not work.
 const TAIL_LINES: usize = 5;
 
+/// By this the line of a keeper is known that says why an enclave ended.
+pub(crate) const DESTROYED: &str = "was destroyed:";
+
 /// The turn of one command to make and end enclaves. Others wait until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
@@ -60,6 +63,14 @@ pub(crate) fn begin_log(name: &str) -> io::Result<()> {
 /// The log of an enclave, to add to.
 pub(crate) fn log(name: &str) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(log_path(name))
+}
+
+/// Why the last enclave with this name was destroyed, if its keeper had to say so.
+pub(crate) fn end_of(name: &str) -> Option<String> {
+    let text = fs::read_to_string(log_path(name)).ok()?;
+    let line = text.lines().rfind(|line| line.contains(DESTROYED))?;
+    // Without who says it.
+    Some(line.split_once(": ").map_or(line, |(_, said)| said).to_owned())
 }
 
 /// The last lines of an enclave's log, as part of an error.

@@ -7,14 +7,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use revenant::backend::kernel::enclaves;
 use revenant_bpf::{Scheduler, abi};
 use serde_json::json;
 
 use super::creating::{Made, make};
 use super::process::Process;
 use super::program::{self, NoProgram};
-use super::run_folder::log_path;
+use super::run_folder::{end_of, log_path};
 use super::{destroying, record, session, signals};
 use crate::cli::Run;
 use crate::failure::Failure;
@@ -28,13 +27,13 @@ const FAREWELL: Duration = Duration::from_millis(200);
 pub(crate) fn run(options: &Run, json: bool) -> Result<u8, Failure> {
     signals::keep();
     let (made, is_own) = enclave(options)?;
-    let Made { scheduler, enclave } = &made;
+    let Made { scheduler, enclave, .. } = &made;
     let ran = run_in(scheduler, *enclave, options);
     if json && let Ok(code) = &ran {
         eprintln!("{}", summary(scheduler, *enclave, *code));
     }
     if is_own {
-        end(scheduler, *enclave)?;
+        end(&made)?;
     }
     ran
 }
@@ -42,9 +41,9 @@ pub(crate) fn run(options: &Run, json: bool) -> Result<u8, Failure> {
 /// The enclave named, or one of its own, named after this process.
 fn enclave(options: &Run) -> Result<(Made, bool), Failure> {
     if let Some(name) = &options.enclave {
-        let scheduler = session::open()?;
+        let scheduler = session::open(Some(name))?;
         let enclave = session::find(&scheduler, name)?;
-        return Ok((Made { scheduler, enclave }, false));
+        return Ok((Made::new(scheduler, enclave), false));
     }
     let own = std::process::id();
     let made = make(&format!("run-{own}"), &options.creation, Some(own))?;
@@ -78,18 +77,18 @@ fn wait(mut child: Child) -> Result<ExitStatus, Failure> {
 }
 
 /// Destroys the enclave. What the program left behind goes on in the fair class.
-fn end(scheduler: &Scheduler, enclave: u32) -> Result<(), Failure> {
-    let record = &scheduler.enclaves()[enclave as usize];
-    if record.state.load(Ordering::Acquire) == abi::ENCLAVE_DESTROYED {
-        let reason = record::reason(record);
-        eprintln!("revenant: the enclave was destroyed while the program ran: {reason}");
+fn end(made: &Made) -> Result<(), Failure> {
+    let name = format!("run-{}", std::process::id());
+    if !made.is_there() {
+        let reason = end_of(&name).unwrap_or_else(|| format!("enclave `{name}` is gone"));
+        eprintln!("revenant: while the program ran: {reason}");
+        return Ok(());
     }
-    let left = left_behind(record);
+    let left = left_behind(&made.scheduler.enclaves()[made.enclave as usize]);
     if left > 0 {
         eprintln!("revenant: {left} threads that the program left behind go on in the fair class");
     }
-    let name = enclaves::name(scheduler, enclave);
-    destroying::end(scheduler, enclave)?;
+    destroying::end(&made.scheduler, made.enclave)?;
     // All went well: nobody will want to read it.
     let _best_effort = fs::remove_file(log_path(&name));
     Ok(())

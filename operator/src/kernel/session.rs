@@ -8,13 +8,23 @@ use revenant_bpf::{LoadError, OpenError, Scheduler};
 
 use super::cleaning;
 use super::process::is_root;
-use super::run_folder::Turn;
+use super::run_folder::{Turn, end_of};
 use crate::failure::Failure;
 
-/// Opens the loaded scheduler, after cleaning what a crash has left.
-pub(crate) fn open() -> Result<Arc<Scheduler>, Failure> {
+/// Opens the loaded scheduler, after cleaning what a crash has left. If there is none, whoever asks
+/// for an enclave wants to know what became of it.
+pub(crate) fn open(asked: Option<&String>) -> Result<Arc<Scheduler>, Failure> {
     let _turn = begin()?;
-    Ok(Arc::new(Scheduler::open().map_err(Failure::cannot)?))
+    match Scheduler::open() {
+        Ok(scheduler) => Ok(Arc::new(scheduler)),
+        Err(error) => Err(Failure::Cannot(anyhow!("{error}{}", fate(asked)))),
+    }
+}
+
+/// Why the enclave with this name is no more, as part of an error.
+fn fate(name: Option<&String>) -> String {
+    let end = name.and_then(|name| end_of(name));
+    end.map_or(String::new(), |end| format!("; {end}"))
 }
 
 /// The same, but loads the scheduler if there is none. The turn keeps others from unloading it
@@ -76,7 +86,8 @@ pub(crate) fn find(scheduler: &Scheduler, name: &str) -> Result<u32, Failure> {
     enclaves::find(scheduler, name).ok_or_else(|| {
         let names = names(scheduler);
         let there_are = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        Failure::Cannot(anyhow!("there is no enclave `{name}`; there are: {there_are}"))
+        let fate = fate(Some(&name.to_owned()));
+        Failure::Cannot(anyhow!("there is no enclave `{name}`; there are: {there_are}{fate}"))
     })
 }
 

@@ -22,7 +22,7 @@ const FIRST: Duration = Duration::from_millis(200);
 
 /// Shows the enclaves until asked to end, or once.
 pub(crate) fn top(options: &Top, json: bool) -> Result<u8, Failure> {
-    let scheduler = session::open()?;
+    let scheduler = session::open(options.enclave.as_ref())?;
     if let Some(name) = &options.enclave {
         session::find(&scheduler, name)?;
     }

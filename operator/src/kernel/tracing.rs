@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Records for a while, then writes the trace.
 pub(crate) fn trace(options: &Trace, json: bool) -> Result<u8, Failure> {
-    let scheduler = session::open()?;
+    let scheduler = session::open(options.enclave.as_ref())?;
     let asked = match &options.enclave {
         Some(name) => vec![session::find(&scheduler, name)?],
         None => enclaves::list(&scheduler),

@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(2);
 
 /// Starts the successor and waits until it serves.
 pub(crate) fn upgrade(options: &Upgrade, json: bool) -> Result<u8, Failure> {
-    let scheduler = session::open()?;
+    let scheduler = session::open(Some(&options.enclave))?;
     let enclave = session::find(&scheduler, &options.enclave)?;
     let record = &scheduler.enclaves()[enclave as usize];
     let before = Agency::read(&scheduler, enclave);

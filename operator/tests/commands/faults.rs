@@ -36,6 +36,7 @@ fn an_enclave_without_an_agent_ends_in_time_and_says_why() {
     assert_eq!(classes(burning.pid()), [FAIR]);
     goes_on(burning.pid());
     assert!(log("web").contains("without an agent for 1.0 s"), "{}", log("web"));
+    run("upgrade web").refused(&["`web` was destroyed", "without an agent for 1.0 s"]);
 }
 
 #[test]

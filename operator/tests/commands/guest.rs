@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::machine::{
-    EXT, FAIR, burning, classes, created, destroyed, enclaves, goes_on, guest, is_clean,
-    process_of, signal, started, threads, wait_until,
+    EXT, FAIR, Killed, burning, children, classes, cpu_ticks, created, destroyed, enclaves,
+    goes_on, guest, is_clean, process_of, signal, started, threads, wait_until,
 };
 use crate::program::{self, Said, run};
 use crate::terminal;
@@ -63,6 +63,35 @@ fn a_program_runs_under_a_policy_with_its_children() {
     let summary: Value = serde_json::from_str(said.err.lines().last().unwrap()).unwrap();
     assert_eq!((&summary["exit_code"], &summary["enclave"]["name"]), (&0.into(), &"web".into()));
     assert_eq!(enclaves().len(), 1, "an enclave that was there stays");
+    destroyed("web");
+}
+
+#[test]
+fn what_is_called_batch_waits_for_the_rest() {
+    let Some(_guest) = guest() else { return };
+    // Without a watchdog: batch work has no promise of being served.
+    created("--name web --cpus 2-3 --watchdog 0");
+    // The shell's child, which nobody has told the policy about, burns.
+    let script = "(while :; do :; done); true";
+    let words = ["run", "--enclave", "web", "--class", "batch", "--", "sh", "-c", script];
+    let mut batch = Killed(program::command(&words).spawn().unwrap());
+    let of_shell = |shell: Vec<u32>| shell.first().map(|shell| children(*shell));
+    wait_until("it burns", || of_shell(children(batch.pid())).is_some_and(|all| all.len() == 1));
+    let shell = children(batch.pid());
+    let burners = of_shell(shell.clone()).unwrap();
+    goes_on(burners[0]);
+
+    let burning = burning();
+    run(&format!("move --enclave web {}", burning.pid())).ended(0);
+    let before = (cpu_ticks(burners[0]), cpu_ticks(burning.pid()));
+    std::thread::sleep(Duration::from_secs(3));
+    let batch_ticks = cpu_ticks(burners[0]) - before.0;
+    let ticks = cpu_ticks(burning.pid()) - before.1;
+    assert!(batch_ticks * 5 < ticks, "batch {batch_ticks} ticks, the rest {ticks}");
+    // It takes CPU time to die, too.
+    drop(burning);
+    burners.iter().chain(&shell).for_each(|pid| signal((*pid).into(), libc::SIGKILL));
+    batch.0.wait().unwrap();
     destroyed("web");
 }
 

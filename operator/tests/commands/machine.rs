@@ -75,8 +75,8 @@ pub(crate) fn burning() -> Killed {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "machine::burner"]).env("REVENANT_BURN", "1");
     let child = Killed(command.stdout(Stdio::null()).spawn().unwrap());
-    // The harness has a thread or two of its own.
-    wait_until("the threads burn", || threads(child.pid()).len() >= 4);
+    // The harness has one of its own, which waits.
+    wait_until("the threads burn", || threads(child.pid()).len() == 5);
     child
 }
 
@@ -117,6 +117,13 @@ pub(crate) fn classes(pid: u32) -> Vec<u32> {
         .collect();
     classes.dedup();
     classes
+}
+
+/// Processes that a process has started.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let all = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    all.filter(|child| stat(*child, 1) == Some(pid.into())).collect()
 }
 
 /// CPU time of a process, in ticks.
