@@ -16,6 +16,8 @@ fn main() {
         .source(PathBuf::from(SOURCES).join("revenant.bpf.c"))
         .clang(clang::find())
         .clang_args(arguments)
+        // Kept, for the tests of its types.
+        .obj(out.join("revenant.bpf.o"))
         .build_and_generate(out.join("revenant.skel.rs"));
     if let Err(error) = built {
         panic!("clang could not compile the kernel half: {error:?}");

@@ -33,6 +33,33 @@ static __always_inline s32 make_holds(u32 enclave)
 	return error;
 }
 
+/* Nothing of the last enclave in this place is this one's. */
+static __always_inline void begin_anew(struct rv_enclave *e, u32 enclave)
+{
+	struct rv_offers *o = bpf_map_lookup_elem(&offers, &enclave);
+
+	e->flags = 0;
+	e->silence_limit_ns = 0;
+	e->orphan_limit_ns = 0;
+	e->watchdog_ns = 0;
+	e->agent_tgid = 0;
+	e->steps_down = 0;
+	e->keeper_tgid = 0;
+	e->reason = RV_NO_REASON;
+	e->reason_tid = 0;
+	e->reason_ns = 0;
+	e->messages = 0;
+	e->fallback_runs = 0;
+	e->fast_path_runs = 0;
+	e->blackout_ns = 0;
+	e->turns = 0;
+	e->handoffs = 0;
+	__builtin_memset(e->outcomes, 0, sizeof(e->outcomes));
+	__builtin_memset(e->delays, 0, sizeof(e->delays));
+	if (o)
+		o->head = o->tail;
+}
+
 /* Takes the first free place. Limits, name and policy are the caller's to fill in before it attaches. */
 SEC("syscall")
 int rv_create(struct rv_named *args)
@@ -51,9 +78,7 @@ int rv_create(struct rv_named *args)
 		e->orphaned_ns = bpf_ktime_get_ns();
 		e->created_ns = e->orphaned_ns;
 		e->generation++;
-		e->reason = RV_NO_REASON;
-		e->agent_tgid = 0;
-		e->steps_down = 0;
+		begin_anew(e, i);
 		if (__sync_val_compare_and_swap(&e->state, RV_ENCLAVE_FREE, RV_ENCLAVE_ORPHAN) != RV_ENCLAVE_FREE)
 			continue;
 		args->enclave = i;

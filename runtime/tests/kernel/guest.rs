@@ -14,7 +14,7 @@ pub(crate) const FOR_EVER: Duration = Duration::from_secs(60);
 /// Threads of the fair class stand above ours, as the contract of this backend says, and the kernel
 /// has some of its own. A test that speaks of a world where nothing else goes on is held to that
 /// world: if a CPU of it was taken by a higher class, a failure proves nothing.
-const ATTEMPTS: usize = 20;
+const ATTEMPTS: usize = 10;
 
 /// Worlds in which a higher class took a CPU.
 static DISTURBED: AtomicU64 = AtomicU64::new(0);

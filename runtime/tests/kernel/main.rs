@@ -4,8 +4,17 @@
 #![cfg(feature = "kernel")]
 #![allow(clippy::disallowed_methods, reason = "real threads take real time")]
 
+mod channels;
+mod enclaves;
+mod fast_path;
+mod faults;
 mod guest;
+mod loading;
+mod local;
 mod messages;
+mod roles;
+mod sizes;
 mod stage;
+mod status_words;
 mod transactions;
 mod troupe;

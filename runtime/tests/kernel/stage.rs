@@ -52,6 +52,16 @@ impl Performer {
         let _ = self.orders.send(Box::new(order));
     }
 
+    /// Puts the thread into SCHED_FIFO.
+    pub(crate) fn become_realtime(&self) {
+        let parameter = libc::sched_param { sched_priority: 1 };
+        // SAFETY: `parameter` lives through the call.
+        let result = unsafe {
+            libc::sched_setscheduler(self.tid as i32, libc::SCHED_FIFO, &raw const parameter)
+        };
+        assert_eq!(result, 0, "tests are root");
+    }
+
     /// Tells the thread to finish, and waits for it.
     pub(crate) fn dismiss(self) -> std::thread::Result<()> {
         drop(self.orders);
@@ -125,12 +135,7 @@ impl Hog {
     pub(crate) fn above_everything(cpu: usize) -> Self {
         let (performer, spin) = (Performer::start(), Spin::default());
         guest::bind(performer.tid, [cpu]).expect("the CPU is online");
-        let parameter = libc::sched_param { sched_priority: 1 };
-        // SAFETY: `parameter` lives through the call.
-        let result = unsafe {
-            libc::sched_setscheduler(performer.tid as i32, libc::SCHED_FIFO, &raw const parameter)
-        };
-        assert_eq!(result, 0, "tests are root");
+        performer.become_realtime();
         performer.order(spin.order());
         spin.wait_for_progress();
         Self { performer, spin }
@@ -153,6 +158,8 @@ pub(crate) struct Stage {
     heard: usize,
     cpus: CpuSet,
     busy_before: u64,
+    /// The scheduler may have ended when the stage does.
+    pub(crate) may_end: bool,
 }
 
 /// No two stages of this process share a name.
@@ -185,16 +192,23 @@ impl Stage {
 
     /// With a channel that holds `capacity` messages.
     pub(crate) fn with_room(spec: &enclaves::Spec, capacity: usize) -> Self {
+        let mut stage = Self::unattended(spec, capacity);
+        stage.scheduler().attach_agent(stage.enclave(), None).expect("it has no agent");
+        stage.kernel.begin();
+        stage
+    }
+
+    /// An enclave without an agent.
+    pub(crate) fn unattended(spec: &enclaves::Spec, capacity: usize) -> Self {
         guest::stay_on_the_first_cpu();
         let scheduler = guest::scheduler();
         let enclave = enclaves::create(&scheduler, spec).expect("its CPUs are free");
-        scheduler.attach_agent(enclave, None).expect("it has no agent");
         let busy_before = guest::busy_times(&scheduler, &spec.cpus);
         let mut kernel = Kernel::open(scheduler, enclave, 0, capacity).expect("a ring");
         kernel.begin();
         let cpus = spec.cpus;
         let (performers, spins, said) = (Vec::new(), Vec::new(), Vec::new());
-        Self { kernel, performers, spins, said, heard: 0, cpus, busy_before }
+        Self { kernel, performers, spins, said, heard: 0, cpus, busy_before, may_end: false }
     }
 
     pub(crate) fn scheduler(&self) -> Arc<Scheduler> {
@@ -252,11 +266,30 @@ impl Stage {
         (task, spin)
     }
 
+    /// A member that spins, where somebody else lets it.
+    pub(crate) fn running_somewhere(&mut self) -> Spin {
+        let (task, spin) = (self.member(), Spin::default());
+        self.spins.push(Arc::clone(&spin.is_over));
+        self.order(task, spin.order());
+        spin
+    }
+
     /// A member that spins on `cpu`.
     pub(crate) fn spinner_on(&mut self, cpu: u16) -> (TaskId, Spin) {
         let (task, spin) = self.spinner();
         self.run_on(task, cpu);
         (task, spin)
+    }
+
+    /// Gives a task a CPU, which it may have left again when this returns.
+    pub(crate) fn run_on_or_past(&mut self, task: TaskId, cpu: u16) {
+        let transaction = self.open(task, cpu);
+        assert_eq!(self.commit(transaction), Outcome::Committed);
+    }
+
+    /// Keeps a thread until the stage ends.
+    pub(crate) fn adopt(&mut self, performer: Performer) {
+        self.performers.push((TaskId::from_bits(u64::MAX), performer));
     }
 
     pub(crate) fn status(&self, task: TaskId) -> Option<Status> {
@@ -376,8 +409,9 @@ impl Stage {
     }
 }
 
-/// Messages as a person reads them.
+/// The last messages, as a person reads them.
 fn transcript(messages: &[Message]) -> String {
+    let messages = &messages[messages.len().saturating_sub(40)..];
     let line = |m: &Message| {
         let (seq, task, cpu) = (m.seq.0, m.task, m.cpu.0);
         format!("{} {:?} {task} #{seq} cpu {cpu} {}", m.time_ns, m.kind, m.runtime_ns)
@@ -401,7 +435,7 @@ impl Drop for Stage {
             assert!(ended.is_ok() || std::thread::panicking());
         }
         assert!(destroyed.is_ok() || std::thread::panicking(), "{destroyed:?}");
-        let exit = scheduler.exit();
+        let exit = scheduler.exit().filter(|_| !self.may_end);
         assert!(exit.is_none() || std::thread::panicking(), "the scheduler ended: {exit:?}");
     }
 }
