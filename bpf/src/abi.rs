@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Raised with every change of this file. A loader and an agent that disagree do not work together.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// CPUs a machine may have.
 pub const CPUS_MAX: usize = 512;
@@ -381,8 +381,12 @@ pub struct Commit {
     pub seq_read: u64,
     /// Of a local commit: the agent's CPU; else [`CPUS_MAX`].
     pub local_cpu: u32,
+    /// Place of its first transaction in the enclave's part of the table.
+    pub first: u32,
     /// 0 or a negative errno.
     pub result: i32,
+    /// Nothing.
+    pub unused: u32,
 }
 
 /// Arguments of a join.
@@ -496,7 +500,7 @@ layout! {
     Offers: 6272 { tail: 64, ring: 128 }
     Hint: 32 { deadline_ns: 8, class: 16, tier: 18, weight: 20 }
     Machine: 264 { cpus: 4, has_immediate: 8, exit_kind: 12, watchdog_ticks: 24, slots_used: 48, slots_max: 56, strays_now: 64, exit_reason: 72, exit_message: 136 }
-    Commit: 32 { is_all_or_none: 8, seq_read: 16, local_cpu: 24, result: 28 }
+    Commit: 40 { is_all_or_none: 8, seq_read: 16, local_cpu: 24, first: 28, result: 32 }
     Join: 24 { task: 8, result: 16 }
     Attach: 16 { cpu: 8, result: 12 }
     Resize: 144 { cpu: 4, claim: 8, release: 72, result: 136 }

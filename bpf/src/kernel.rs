@@ -63,28 +63,29 @@ pub fn possible_cpus() -> u32 {
 /// # Errors
 /// What is in the way, and how to get it out of it.
 pub fn check() -> Result<Features, LoadError> {
+    match obstacles().into_iter().next() {
+        Some(obstacle) => Err(obstacle),
+        None => features(),
+    }
+}
+
+/// Everything that is in the way of loading, in the order in which it is best removed.
+pub fn obstacles() -> Vec<LoadError> {
     if state().is_none() {
-        return Err(LoadError::NoSchedExt { release: release() });
-    }
-    // SAFETY: no pointers.
-    if unsafe { libc::geteuid() } != 0 {
-        return Err(LoadError::NotRoot);
-    }
-    let features = features()?;
-    if let Some(cpus) = isolated_cpus() {
-        return Err(LoadError::IsolatedCpus { cpus });
+        return vec![LoadError::NoSchedExt { release: release() }];
     }
     let cpus = possible_cpus();
-    if cpus as usize > CPUS_MAX {
-        return Err(LoadError::TooManyCpus { cpus, max: CPUS_MAX });
-    }
-    if !is_bpffs(Path::new(BPFFS)) {
-        return Err(LoadError::NoBpffs { at: BPFFS });
-    }
-    match active() {
-        Some(name) => Err(LoadError::Another { name }),
-        None => Ok(features),
-    }
+    // SAFETY: no pointers.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    let found = [
+        (!is_root).then_some(LoadError::NotRoot),
+        features().err(),
+        isolated_cpus().map(|cpus| LoadError::IsolatedCpus { cpus }),
+        (cpus as usize > CPUS_MAX).then_some(LoadError::TooManyCpus { cpus, max: CPUS_MAX }),
+        (!is_bpffs(Path::new(BPFFS))).then_some(LoadError::NoBpffs { at: BPFFS }),
+        active().map(|name| LoadError::Another { name }),
+    ];
+    found.into_iter().flatten().collect()
 }
 
 /// Reads the kernel's description of itself.

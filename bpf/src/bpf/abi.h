@@ -7,7 +7,7 @@
 #ifndef RV_ABI_H
 #define RV_ABI_H
 
-#define RV_ABI_VERSION 2
+#define RV_ABI_VERSION 3
 
 /* Bounds of every table. */
 #define RV_CPUS_MAX 512
@@ -247,7 +247,9 @@ struct rv_commit {
 	__u32 channel; /* of a local commit */
 	__u64 seq_read;
 	__u32 local_cpu; /* RV_CPUS_MAX: the commit is remote */
+	__u32 first; /* place of its first transaction: each local agent has one, at its CPU's number */
 	__s32 result;
+	__u32 unused;
 };
 
 struct rv_join {

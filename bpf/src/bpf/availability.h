@@ -50,26 +50,23 @@ static __always_inline bool is_higher(const struct task_struct *p)
 	return p->policy != SCHED_EXT && !(p->flags & PF_IDLE);
 }
 
-/*
- * An agent that sleeps on the CPU it schedules leaves the CPU to what it commits there, so to itself
- * it is no obstacle. One that spins is: nothing else gets its CPU.
- */
-static __always_inline bool is_own_agent(const struct rv_cpu *c, const struct task_struct *p)
-{
-	struct rv_enclave *e;
-
-	if (!c->agent_tid || c->agent_tid != (u32)p->pid)
-		return false;
-	e = enclave_at(c->owner - 1);
-	return e && e->flags & RV_PER_CPU_AGENTS;
-}
-
 static __always_inline void tell_of_agent(struct rv_cpu *c, u32 enclave, u32 cpu, u32 kind)
 {
 	struct rv_enclave *e = enclave_at(enclave);
 
 	if (e && e->flags & RV_DELIVER_AGENTS)
 		tell_of_cpu(enclave, kind, cpu, bpf_ktime_get_ns());
+}
+
+/* An agent on the CPU it schedules does not keep it from itself. */
+static __always_inline bool is_local_agent(const struct rv_cpu *c, const struct task_struct *p, u32 enclave)
+{
+	struct rv_enclave *e;
+
+	if (c->agent_tid != (u32)p->pid)
+		return false;
+	e = enclave_at(enclave);
+	return e && e->flags & RV_PER_CPU_AGENTS;
 }
 
 SEC("tp_btf/sched_switch")
@@ -90,7 +87,7 @@ int BPF_PROG(rv_switch, bool preempt, struct task_struct *prev, struct task_stru
 	enclave = c->owner - 1;
 	if (c->agent_tid && c->agent_tid == (u32)prev->pid && !preempt && prev->__state)
 		tell_of_agent(c, enclave, cpu, RV_AGENT_BLOCKED);
-	if (!is_higher(next) || is_own_agent(c, next)) {
+	if (!is_higher(next)) {
 		if (c->is_busy) {
 			/* A full barrier between the two, as in `say_busy`. */
 			__sync_lock_test_and_set(&c->is_busy, 0);
@@ -105,7 +102,7 @@ int BPF_PROG(rv_switch, bool preempt, struct task_struct *prev, struct task_stru
 		if (e && e->flags & RV_DELIVER_NOT_IDLE && prev->flags & PF_IDLE)
 			tell_of_cpu(enclave, RV_CPU_NOT_IDLE, cpu, bpf_ktime_get_ns());
 	}
-	if (prev->policy == SCHED_EXT || c->latched)
+	if ((prev->policy == SCHED_EXT || c->latched) && !is_local_agent(c, next, enclave))
 		say_busy(c, enclave, cpu);
 	return 0;
 }

@@ -27,7 +27,7 @@ static __always_inline u32 commit_local(const struct rv_commit *args, struct rv_
 	u32 place = channel_index(args->enclave, args->channel), outcome;
 	struct rv_channel *channel = bpf_map_lookup_elem(&channels, &place);
 
-	outcome = arm(txn, args->enclave);
+	outcome = arm(txn, args->enclave, true);
 	if (outcome != RV_COMMITTED)
 		return outcome;
 	/* Last, as ghOSt does: the decision is right, but the agent must not sleep on it. */
@@ -46,7 +46,7 @@ static __always_inline void commit_group(const struct rv_commit *args, struct rv
 	int i;
 
 	bpf_for(i, 0, args->count) {
-		txn = transaction_at(args->enclave, i);
+		txn = transaction_at(args->enclave, args->first + i);
 		if (!txn)
 			break;
 		if (txn->cpu == args->local_cpu)
@@ -66,15 +66,15 @@ static __always_inline void commit_together(const struct rv_commit *args, struct
 	int i;
 
 	bpf_for(i, 0, args->count) {
-		txn = transaction_at(args->enclave, i);
+		txn = transaction_at(args->enclave, args->first + i);
 		if (!txn)
 			break;
-		outcome = arm(txn, args->enclave);
+		outcome = arm(txn, args->enclave, txn->cpu == args->local_cpu);
 		txn->outcome = outcome;
 		all = all && outcome == RV_COMMITTED;
 	}
 	bpf_for(i, 0, args->count) {
-		txn = transaction_at(args->enclave, i);
+		txn = transaction_at(args->enclave, args->first + i);
 		if (!txn)
 			break;
 		outcome = txn->outcome;
@@ -93,7 +93,8 @@ int rv_commit_batch(struct rv_commit *args)
 {
 	struct rv_enclave *e = enclave_at(args->enclave);
 
-	if (!e || args->count > RV_CPUS_MAX || args->channel >= RV_CHANNELS_PER_ENCLAVE) {
+	if (!e || args->count > RV_CPUS_MAX || args->first > RV_CPUS_MAX - args->count ||
+	    args->channel >= RV_CHANNELS_PER_ENCLAVE) {
 		args->result = -EINVAL;
 		return 0;
 	}

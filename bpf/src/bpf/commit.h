@@ -84,7 +84,7 @@ static __always_inline u32 renew(struct rv_task *t, struct rv_cpu *c, const stru
 
 /* What is left to check once the task is known to wait, and the claim. */
 static __always_inline u32 check_place(struct rv_task *t, struct rv_cpu *c, const struct rv_transaction *txn,
-				       u32 enclave, u32 kind)
+				       u32 kind)
 {
 	u32 cpu = txn->cpu;
 	struct task_struct *p;
@@ -93,21 +93,23 @@ static __always_inline u32 check_place(struct rv_task *t, struct rv_cpu *c, cons
 		return RV_AGENT_STALE;
 	if (c->latched)
 		return RV_CPU_UNAVAILABLE;
-	if (c->is_busy && say_busy(c, enclave, cpu))
+	/* A local agent is what keeps its CPU busy. */
+	if (!(kind & LATCH_LOCAL) && c->is_busy && say_busy(c, t->enclave, cpu))
 		return RV_CPU_UNAVAILABLE;
 	p = t->task;
 	if (!p)
 		return RV_NOT_FOUND;
 	if (!may_use(p, cpu))
 		return RV_INVALID_TARGET;
-	return claim(t, c, cpu, kind);
+	return claim(t, c, cpu, kind & ~LATCH_LOCAL);
 }
 
-static __always_inline u64 move_flags(void)
+/* A task that does not run at once, or loses its CPU to a higher class, comes back to its agent. */
+static __always_inline u64 immediate(void)
 {
 	struct rv_machine *m = the_machine();
 
-	return m && m->has_immediate ? SCX_ENQ_PREEMPT | SCX_ENQ_IMMED : SCX_ENQ_PREEMPT;
+	return m && m->has_immediate ? SCX_ENQ_IMMED : 0;
 }
 
 /* One attempt, in an RCU section. `retry` says that the task's queueing had not ended yet. */
@@ -124,7 +126,7 @@ static __always_inline u32 attempt(struct rv_task *t, struct rv_cpu *c, const st
 	if (outcome == RV_TASK_RUNS)
 		outcome = renew(t, c, txn);
 	else if (outcome == RV_COMMITTED)
-		outcome = check_place(t, c, txn, enclave, LATCH_CLAIMED);
+		outcome = check_place(t, c, txn, LATCH_CLAIMED);
 	else
 		goto out;
 	if (outcome != RV_COMMITTED || t->state == RV_ON_CPU)
@@ -136,7 +138,7 @@ static __always_inline u32 attempt(struct rv_task *t, struct rv_cpu *c, const st
 		goto out;
 	}
 	scx_bpf_dsq_move_set_slice(&it, txn->slice_ns);
-	moved = scx_bpf_dsq_move(&it, p, SCX_DSQ_LOCAL_ON | cpu, move_flags());
+	moved = scx_bpf_dsq_move(&it, p, SCX_DSQ_LOCAL_ON | cpu, SCX_ENQ_PREEMPT | immediate());
 	if (!moved) {
 		*retry = t->seq == txn->seq;
 		outcome = unclaim(t, c, RV_STALE);

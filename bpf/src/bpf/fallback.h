@@ -51,6 +51,8 @@ static __always_inline void orphan(struct rv_enclave *e, u32 enclave)
 {
 	u32 tgid = e->agent_tgid;
 
+	if (e->state != RV_ENCLAVE_ATTACHED)
+		return;
 	/* Before the state, which a successor waits for. */
 	e->orphaned_ns = bpf_ktime_get_ns();
 	if (__sync_val_compare_and_swap(&e->state, RV_ENCLAVE_ATTACHED, RV_ENCLAVE_ORPHAN) != RV_ENCLAVE_ATTACHED)

@@ -26,7 +26,7 @@ static __always_inline bool take_offered(const struct rv_offer *offer, struct rv
 	if (p && t->seq == offer->seq && t->state == RV_QUEUED && may_use(p, cpu) &&
 	    claim(t, c, cpu, LATCH_MOVED) == RV_COMMITTED) {
 		scx_bpf_dsq_move_set_slice(&it, offer->slice_ns);
-		moved = scx_bpf_dsq_move(&it, p, SCX_DSQ_LOCAL, 0);
+		moved = scx_bpf_dsq_move(&it, p, SCX_DSQ_LOCAL, immediate());
 		if (!moved)
 			unclaim(t, c, RV_STALE);
 	}

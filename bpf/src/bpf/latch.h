@@ -10,7 +10,7 @@
 #include "commit.h"
 
 /* Checks a transaction and claims task and CPU for it. Nothing runs before `fire`. */
-static __noinline u32 arm(const struct rv_transaction *given, u32 enclave)
+static __noinline u32 arm(const struct rv_transaction *given, u32 enclave, bool is_local)
 {
 	struct rv_transaction txn;
 	struct rv_task *t;
@@ -31,7 +31,7 @@ static __noinline u32 arm(const struct rv_transaction *given, u32 enclave)
 	if (outcome)
 		return outcome;
 	bpf_rcu_read_lock();
-	outcome = check_place(t, c, &txn, enclave, LATCH_ARMED);
+	outcome = check_place(t, c, &txn, is_local ? LATCH_ARMED | LATCH_LOCAL : LATCH_ARMED);
 	bpf_rcu_read_unlock();
 	if (outcome)
 		return outcome;
@@ -104,8 +104,7 @@ static __always_inline bool move_latched(struct rv_task *t, struct rv_cpu *c, u3
 	p = t->task;
 	if (p && t->seq == c->latch_seq && t->state == RV_QUEUED && may_use(p, cpu)) {
 		scx_bpf_dsq_move_set_slice(&it, c->latch_slice_ns);
-		/* If its agent wakes before it, it comes back: the agent has to know, and to give it the CPU anew. */
-		moved = scx_bpf_dsq_move(&it, p, SCX_DSQ_LOCAL, move_flags() & ~SCX_ENQ_PREEMPT);
+		moved = scx_bpf_dsq_move(&it, p, SCX_DSQ_LOCAL, immediate());
 	}
 	bpf_iter_scx_dsq_destroy(&it);
 	return moved;

@@ -8,7 +8,7 @@
  * - `enclaves` and `cpus` are mapped by agents, who write heartbeats; ownership changes by cmpxchg.
  * - `transactions` and `offers` are written by the agents of the enclave they belong to. Nothing read
  *   from them is trusted: a commit checks everything it is told.
- * - `hints` are written by applications and read by agents.
+ * - `hints` are written by applications and read by agents; a fork copies them.
  *
  * Whoever can open these maps is trusted with every enclave: that is root, by the mode of the pins.
  */

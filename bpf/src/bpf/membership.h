@@ -92,6 +92,26 @@ static __always_inline void cancel_reservation(u32 tid)
 	give_slot_back(slot);
 }
 
+/*
+ * What was said of a parent holds for its child, until more is said: a whole program has one class.
+ * Its deadline does not, which is that of one request.
+ */
+static __always_inline void inherit_hint(u64 parent, u32 slot)
+{
+	u32 parents_slot = slot_of(parent);
+	struct rv_hint *from = bpf_map_lookup_elem(&hints, &parents_slot);
+	struct rv_hint *to = bpf_map_lookup_elem(&hints, &slot);
+	struct rv_task *t = task_at(slot);
+
+	if (!from || !to || !t || from->task != parent)
+		return;
+	to->deadline_ns = 0;
+	to->class = from->class;
+	to->tier = from->tier;
+	to->weight = from->weight;
+	to->task = t->id;
+}
+
 /* A child belongs where its parent does. */
 static __always_inline s32 inherit(struct task_struct *child)
 {
@@ -108,6 +128,8 @@ static __always_inline s32 inherit(struct task_struct *child)
 	slot = reserve(t->enclave, child->pid, child->tgid);
 	if (slot == -ENOSPC)
 		return -EAGAIN; /* what fork reports when it lacks resources */
+	if (slot >= 0)
+		inherit_hint(t->id, slot);
 	return 0;
 }
 

@@ -19,8 +19,8 @@ static __noinline int post(u32 channel_index, struct rv_message *message)
 {
 	struct rv_channel *channel;
 	struct rv_message *place;
-	bool wakes;
 	void *ring;
+	bool wakes;
 	u64 seq;
 
 	if (!message)
@@ -42,10 +42,10 @@ static __noinline int post(u32 channel_index, struct rv_message *message)
 		return 0;
 	}
 	*place = *message;
+	/* The ring's submit is the release its reader's acquire pairs with. */
 	/*
-	 * The ring's submit is the release its reader's acquire pairs with. That a task runs asks for
-	 * nothing; an agent that sleeps on this CPU would take the CPU from the task to read so. And so
-	 * the others wake by force: by itself, a ring wakes only readers that have read all before it.
+	 * That a task runs is what its agent has just decided. To wake a local agent for it would take
+	 * the CPU from the task at once, without end. Forced, as such a message may lie unread before.
 	 */
 	wakes = channel->wakes && message->kind != RV_TASK_ON_CPU;
 	bpf_ringbuf_submit(place, wakes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);

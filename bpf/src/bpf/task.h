@@ -63,6 +63,7 @@ enum {
 	LATCH_BOUNCED = 3 << 16,
 	LATCH_ARMED = 4 << 16,
 	LATCH_KIND = 7 << 16,
+	LATCH_LOCAL = 1 << 24, /* asked for by an agent that is on the CPU; never stored */
 	LATCH_CPU = (1 << 16) - 1,
 };
 

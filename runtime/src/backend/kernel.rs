@@ -116,12 +116,17 @@ impl Kernel {
         (id == task && status.state != TaskState::Dead).then_some(status)
     }
 
+    /// Where this agent's transactions begin: local agents of an enclave must not share places.
+    fn first(&self) -> usize {
+        self.local_cpu.map_or(0, CpuId::index)
+    }
+
     fn record(&self) -> &abi::Channel {
         self.scheduler.channel(self.enclave, self.channel)
     }
 
     fn write(&self, index: usize, transaction: &Transaction) {
-        let place = self.scheduler.transaction(self.enclave, index);
+        let place = self.scheduler.transaction(self.enclave, self.first() + index);
         let flag = |is_set, flag| if is_set { flag } else { 0 };
         let flags = flag(transaction.idle_only, abi::IDLE_ONLY)
             | flag(transaction.allow_on_cpu, abi::ALLOW_ON_CPU);
@@ -226,13 +231,15 @@ impl Backend for Kernel {
             // The upper half cannot have changed unnoticed between two turns.
             seq_read: (seq & !u64::from(u32::MAX)) | u64::from(seq_read.0),
             local_cpu: self.local_cpu.map_or(abi::CPUS_MAX as u32, |cpu| u32::from(cpu.0)),
-            result: 0,
+            first: self.first() as u32,
+            ..Commit::default()
         };
         let committed = self.scheduler.commit(&mut commit);
         self.is_dismissed |= committed.is_err();
-        let (scheduler, enclave) = (&self.scheduler, self.enclave);
+        let (scheduler, enclave, first) = (&self.scheduler, self.enclave, self.first());
         for (index, transaction) in batch.transactions_mut().iter_mut().enumerate() {
-            let outcome = scheduler.transaction(enclave, index).outcome.load(Ordering::Relaxed);
+            let outcome =
+                scheduler.transaction(enclave, first + index).outcome.load(Ordering::Relaxed);
             transaction.outcome = Some(match committed {
                 Ok(()) => Outcome::ALL.get(usize::from(outcome)).copied(),
                 Err(_) => None,

@@ -104,6 +104,19 @@ impl Fleet {
         })
     }
 
+    /// Sets the affinity of every thread.
+    pub(crate) fn restrict_all_to(&self, cpu: usize) {
+        for (tid, _) in members::list(&self.scheduler, self.enclave) {
+            // SAFETY: the set is a plain bit map, filled before it is read.
+            unsafe {
+                let mut set: libc::cpu_set_t = std::mem::zeroed();
+                libc::CPU_SET(cpu, &mut set);
+                let bytes = size_of::<libc::cpu_set_t>();
+                assert_eq!(libc::sched_setaffinity(tid as libc::pid_t, bytes, &raw const set), 0);
+            }
+        }
+    }
+
     /// How far each thread is.
     pub(crate) fn counts(&self) -> Vec<u64> {
         self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect()

@@ -7,4 +7,5 @@ mod allocation;
 mod faults;
 mod fleet;
 mod handoff;
+mod local;
 mod upgrade;

@@ -204,7 +204,8 @@ impl Stage {
         let scheduler = guest::scheduler();
         let enclave = enclaves::create(&scheduler, spec).expect("its CPUs are free");
         let busy_before = guest::busy_times(&scheduler, &spec.cpus);
-        let kernel = Kernel::open(scheduler, enclave, 0, capacity).expect("a ring");
+        let mut kernel = Kernel::open(scheduler, enclave, 0, capacity).expect("a ring");
+        kernel.begin();
         let cpus = spec.cpus;
         let (performers, spins, said) = (Vec::new(), Vec::new(), Vec::new());
         Self { kernel, performers, spins, said, heard: 0, cpus, busy_before, may_end: false }

@@ -23,8 +23,11 @@ use crate::policy::Policy;
 
 mod global;
 mod handoff;
+mod inbox;
+mod local;
 mod priority;
 mod process;
+mod router;
 
 pub use process::AgentProcess;
 
@@ -126,6 +129,20 @@ pub fn serve_global<P: Policy>(
     global::serve(options, policy, scheduler, stops)
 }
 
+/// Serves an enclave with an agent on each of its CPUs, which sleeps until a message concerns it, and
+/// a policy of its own for each. Otherwise like [`serve_global`].
+///
+/// # Errors
+/// As of [`serve_global`].
+pub fn serve_per_cpu<P: Policy + Send>(
+    options: &AgentOptions,
+    policies: impl FnMut() -> P,
+    stops: &AtomicBool,
+) -> Result<End, AgentError> {
+    let scheduler = Arc::new(Scheduler::open()?);
+    local::serve(options, policies, scheduler, stops)
+}
+
 /// The enclave's CPUs, if it is one to serve.
 fn check(scheduler: &Scheduler, options: &AgentOptions) -> Result<CpuSet, AgentError> {
     let enclave = options.enclave;
@@ -152,7 +169,8 @@ fn succeed(scheduler: &Scheduler, options: &AgentOptions) -> Result<(), AgentErr
     let tgid = record.agent_tgid.load(Ordering::Relaxed);
     record.steps_down.store(1, Ordering::Release);
     let until_ns = super::now_ns() + STEP_DOWN_PATIENCE.as_nanos() as u64;
-    while record.state.load(Ordering::Acquire) == abi::ENCLAVE_ATTACHED {
+    // The kernel half forgets the agent last: only then has the enclave room for another.
+    while record.agent_tgid.load(Ordering::Acquire) == tgid {
         if super::now_ns() > until_ns {
             record.steps_down.store(0, Ordering::Release);
             return Err(AgentError::NotSteppingDown { tgid, patience: STEP_DOWN_PATIENCE });
@@ -162,6 +180,23 @@ fn succeed(scheduler: &Scheduler, options: &AgentOptions) -> Result<(), AgentErr
     Ok(())
 }
 
+/// Why an agent that serves should end, if it should.
+fn end(scheduler: &Scheduler, enclave: u32, stops: &AtomicBool) -> Option<End> {
+    let record = &scheduler.enclaves()[enclave as usize];
+    if record.state.load(Ordering::Relaxed) != abi::ENCLAVE_ATTACHED {
+        return Some(End::Dismissed);
+    }
+    if stops.load(Ordering::Relaxed) {
+        return Some(End::Stopped);
+    }
+    // Acquire pairs with the release in `succeed`: the successor was ready before it asked.
+    (record.steps_down.load(Ordering::Acquire) != 0).then_some(End::SteppedDown)
+}
+
 fn announce(scheduler: &Scheduler, enclave: u32, policy: &str) {
     set_text(&scheduler.enclaves()[enclave as usize].policy, policy);
+}
+
+fn record_flags(scheduler: &Scheduler, enclave: u32) -> &std::sync::atomic::AtomicU32 {
+    &scheduler.enclaves()[enclave as usize].flags
 }

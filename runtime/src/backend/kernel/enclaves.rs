@@ -137,6 +137,8 @@ pub fn create(scheduler: &Scheduler, spec: &Spec) -> Result<u32, EnclaveError> {
     set_text(&record.name, &spec.name);
     set_text(&record.policy, "");
     record.flags.store(spec.flags, Ordering::Relaxed);
+    // Not that of the enclave which had this place before.
+    record.keeper_tgid.store(0, Ordering::Relaxed);
     for (limit, value) in [
         (&record.silence_limit_ns, spec.silence_limit),
         (&record.orphan_limit_ns, spec.orphan_limit),

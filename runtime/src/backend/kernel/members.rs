@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use revenant_bpf::{CallError, Scheduler};
 
+use crate::hint::{Hints, Tier};
 use crate::task::{TaskId, TaskState};
 
 /// `SCHED_EXT`, from the kernel's `include/uapi/linux/sched.h`.
@@ -53,7 +54,24 @@ pub enum JoinError {
 /// # Errors
 /// Why it cannot; the thread is then as it was.
 pub fn join(scheduler: &Scheduler, enclave: u32, tid: u32) -> Result<TaskId, JoinError> {
+    join_with(scheduler, enclave, tid, &Hints::default())
+}
+
+/// The same, with hints, which its agent knows from the first message on. Threads and processes it
+/// starts have them, too, but for the deadline.
+///
+/// # Errors
+/// Why it cannot; the thread is then as it was.
+pub fn join_with(
+    scheduler: &Scheduler,
+    enclave: u32,
+    tid: u32,
+    hints: &Hints,
+) -> Result<TaskId, JoinError> {
     let task = scheduler.join(enclave, tid).map_err(|error| refusal(tid, error))?;
+    if *hints != Hints::default() {
+        hint(scheduler, TaskId::from_bits(task), hints);
+    }
     set_policy(tid, SCHED_EXT).map_err(|source| {
         // Either way the thread is not a member, and the first error says why.
         let _best_effort = scheduler.cancel(tid);
@@ -63,6 +81,18 @@ pub fn join(scheduler: &Scheduler, enclave: u32, tid: u32) -> Result<TaskId, Joi
         }
     })?;
     Ok(TaskId::from_bits(task))
+}
+
+/// Says of a task what an application knows of it.
+pub fn hint(scheduler: &Scheduler, task: TaskId, hints: &Hints) {
+    let Some(place) = scheduler.hints().get(task.index as usize) else { return };
+    // Void while it is written. A reader in the middle sees some of both, which harms nobody.
+    place.task.store(0, Ordering::Relaxed);
+    place.deadline_ns.store(hints.deadline_ns.unwrap_or(0), Ordering::Relaxed);
+    place.class.store(hints.class.0, Ordering::Relaxed);
+    place.tier.store(u8::from(hints.tier == Tier::Batch), Ordering::Relaxed);
+    place.weight.store(hints.weight, Ordering::Relaxed);
+    place.task.store(task.to_bits(), Ordering::Release);
 }
 
 fn refusal(tid: u32, error: CallError) -> JoinError {

@@ -9,10 +9,18 @@ use crate::cpu::{CPUS_MAX, CpuId, CpuSet};
 /// # Errors
 /// The kernel's, if it has more CPUs than [`CPUS_MAX`] or the call is forbidden.
 pub fn allowed_cpus() -> io::Result<CpuSet> {
+    affinity_of(0)
+}
+
+/// The CPUs thread `tid` (0: the calling one) may use.
+///
+/// # Errors
+/// As of [`allowed_cpus`]; or the thread is gone.
+pub fn affinity_of(tid: libc::pid_t) -> io::Result<CpuSet> {
     // SAFETY: an all-zero cpu_set_t is a valid, empty set.
     let mut mask: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: `mask` is a valid place of the size stated.
-    let code = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut mask) };
+    let code = unsafe { libc::sched_getaffinity(tid, size_of::<libc::cpu_set_t>(), &raw mut mask) };
     if code != 0 {
         return Err(io::Error::last_os_error());
     }

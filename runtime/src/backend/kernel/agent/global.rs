@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use revenant_bpf::{Scheduler, abi};
 
 use super::handoff::Handoff;
-use super::{AgentError, AgentOptions, End, priority};
+use super::{AgentError, AgentOptions, End, priority, record_flags, router};
 use crate::agent::Agent;
 use crate::backend::kernel::{Kernel, enclaves, now_ns};
 use crate::cpu::{CpuId, CpuSet};
@@ -46,6 +46,9 @@ pub(super) fn serve<P: Policy>(
     super::succeed(&scheduler, options)?;
     scheduler.attach_agent(options.enclave, Some(u32::from(handoff.cpu().0)))?;
     kernel.begin();
+    // A predecessor may have had an agent and a channel for each CPU.
+    record_flags(&scheduler, options.enclave).fetch_and(!abi::PER_CPU_AGENTS, Ordering::Relaxed);
+    router::gather(&scheduler, options.enclave, abi::CHANNEL_DEFAULT);
     super::announce(&scheduler, options.enclave, name);
     Ok(GlobalAgent { agent, kernel, handoff, stops }.serve())
 }
@@ -82,7 +85,11 @@ impl<P: Policy> GlobalAgent<'_, P> {
                 self.retire(end);
                 return end;
             }
-            self.record().heartbeat_ns.store(now_ns, Ordering::Relaxed);
+            let record = self.record();
+            record.heartbeat_ns.store(now_ns, Ordering::Relaxed);
+            // Ours alone to write.
+            let turns = record.turns.load(Ordering::Relaxed);
+            record.turns.store(turns + 1, Ordering::Relaxed);
             let turn = self.agent.turn(now_ns, &mut self.kernel);
             if self.handoff.make_way(now_ns, self.kernel.scheduler(), self.agent.enclave()) {
                 self.note_handoff();
@@ -98,17 +105,10 @@ impl<P: Policy> GlobalAgent<'_, P> {
     }
 
     fn end(&self) -> Option<End> {
-        let record = self.record();
-        if self.kernel.is_dismissed()
-            || record.state.load(Ordering::Relaxed) != abi::ENCLAVE_ATTACHED
-        {
-            return Some(End::Dismissed);
+        match self.kernel.is_dismissed() {
+            true => Some(End::Dismissed),
+            false => super::end(self.kernel.scheduler(), self.kernel.enclave(), self.stops),
         }
-        if self.stops.load(Ordering::Relaxed) {
-            return Some(End::Stopped);
-        }
-        // Acquire pairs with the release in `succeed`: the successor was ready before it asked.
-        (record.steps_down.load(Ordering::Acquire) != 0).then_some(End::SteppedDown)
     }
 
     fn note_handoff(&self) {

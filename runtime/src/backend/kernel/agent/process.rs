@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use revenant_bpf::Scheduler;
 
-use super::{AgentError, AgentOptions, End, serve_global};
+use super::{AgentError, AgentOptions, End, serve_global, serve_per_cpu};
 use crate::backend::kernel::now_ns;
 use crate::backend::threads::pause;
 use crate::policy::Policy;
@@ -43,13 +43,31 @@ impl AgentProcess {
     /// It could not be started, or ended at once; the system's log of the child is this process's
     /// standard error.
     pub fn start<P: Policy>(options: &AgentOptions, policy: P) -> Result<Self, AgentError> {
+        Self::fork(options, || serve_global(options, policy, &STOPS))
+    }
+
+    /// Starts agents for every CPU, and waits until they serve.
+    ///
+    /// # Errors
+    /// As of [`Self::start`].
+    pub fn start_per_cpu<P: Policy + Send>(
+        options: &AgentOptions,
+        policies: impl FnMut() -> P,
+    ) -> Result<Self, AgentError> {
+        Self::fork(options, || serve_per_cpu(options, policies, &STOPS))
+    }
+
+    fn fork(
+        options: &AgentOptions,
+        serve: impl FnOnce() -> Result<End, AgentError>,
+    ) -> Result<Self, AgentError> {
         let scheduler = Scheduler::open()?;
         super::check(&scheduler, options)?;
         // SAFETY: the child keeps to what the module's head says.
         let pid = unsafe { libc::fork() };
         match pid {
             -1 => Err(AgentError::System { step: "be forked", source: io::Error::last_os_error() }),
-            0 => child(options, policy),
+            0 => child(serve),
             _ => {
                 let mut process = Self { pid, enclave: options.enclave };
                 process.wait_until_it_serves(&scheduler)?;
@@ -106,14 +124,14 @@ impl Drop for AgentProcess {
     }
 }
 
-fn child<P: Policy>(options: &AgentOptions, policy: P) -> ! {
+fn child(serve: impl FnOnce() -> Result<End, AgentError>) -> ! {
     // SAFETY: the handler only stores to an atomic. An agent does not outlive the program it is part
     // of: the kernel ends it with its parent.
     unsafe {
         libc::signal(libc::SIGTERM, stop as *const () as libc::sighandler_t);
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
     }
-    let status = match serve_global(options, policy, &STOPS) {
+    let status = match serve() {
         Ok(End::SteppedDown | End::Dismissed | End::Stopped) => 0,
         Err(error) => {
             eprintln!("revenant agent: {error}");
