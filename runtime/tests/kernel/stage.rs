@@ -123,6 +123,15 @@ impl Drop for Spin {
     }
 }
 
+/// Says that something is over when it is dropped, also by a panic.
+pub(crate) struct Over(pub(crate) Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// A thread of a higher class that has a CPU until it is told to end.
 #[derive(Debug)]
 pub(crate) struct Hog {

@@ -10,7 +10,7 @@ use revenant::task::TaskState;
 use revenant_bpf::abi::{self, StatusWords};
 
 use crate::guest::{undisturbed, wait_for};
-use crate::stage::{Performer, Stage};
+use crate::stage::{Over, Performer, Stage};
 
 /// Reads a word until it is told to end; every contents it saw, by number.
 fn hammer(
@@ -41,6 +41,8 @@ fn a_reader_never_sees_half_of_a_change() {
         let (first, _one) = stage.spinner();
         let (second, _two) = stage.spinner();
         let is_over = Arc::new(AtomicBool::new(false));
+        // Ends the reader if this test fails, too: it would keep CPU 3 from all that follow.
+        let _ends = Over(Arc::clone(&is_over));
         let reader = hammer(&stage, first.index, &is_over);
         for _ in 0..100 {
             stage.run_on(first, 1);

@@ -19,7 +19,7 @@ use revenant_bpf::{Scheduler, kernel};
 
 use crate::guest::{bind, now_ns, own_tid, undisturbed, use_any_cpu};
 use crate::offline::Offline;
-use crate::stage::Stage;
+use crate::stage::{Over, Stage};
 use crate::troupe::seed;
 
 const THREADS: u64 = 12;
@@ -29,7 +29,7 @@ const LASTS: Duration = Duration::from_secs(12);
 struct Weather {
     scheduler: Arc<Scheduler>,
     enclave: u32,
-    is_over: AtomicBool,
+    is_over: Arc<AtomicBool>,
     tids: Vec<AtomicU64>,
     deeds: Vec<AtomicU64>,
 }
@@ -143,10 +143,11 @@ fn a_storm_of_changes_ends_nothing_and_loses_nobody() {
         let weather = Arc::new(Weather {
             scheduler: stage.scheduler(),
             enclave: stage.enclave(),
-            is_over: AtomicBool::new(false),
+            is_over: Arc::default(),
             tids: (0..THREADS).map(|_| AtomicU64::default()).collect(),
             deeds: (0..THREADS).map(|_| AtomicU64::default()).collect(),
         });
+        let _ends = Over(Arc::clone(&weather.is_over));
         let mut threads: Vec<JoinHandle<()>> = (0..THREADS)
             .map(|place| {
                 let weather = Arc::clone(&weather);
