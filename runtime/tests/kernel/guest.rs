@@ -1,5 +1,7 @@
 //! The guest that tests of the kernel backend run in: its scheduler, its CPUs, its other threads.
 
+#![allow(clippy::disallowed_methods, reason = "real threads take real time")]
+
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -109,12 +111,15 @@ pub(crate) fn use_any_cpu() {
     bind(0, 0..64).expect("some of them are online");
 }
 
-/// The kernel's own threads, as far as they can be moved: fewer disturbances, fewer attempts.
+/// The kernel's own threads, as far as they can be moved: fewer disturbances, fewer attempts. Not the
+/// shell, whose other programs would be bound as well, nor this process, with other backends' tests.
 fn move_others_to_the_first_cpu() {
     let entries = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    // Not this process: other backends' tests are in it.
-    for pid in pids.filter(|pid| *pid != std::process::id()) {
+    // They have no command line.
+    let is_kernels =
+        |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.is_empty());
+    for pid in pids.filter(is_kernels) {
         let _threads_that_are_bound_stay = bind(pid, [0]);
     }
 }
@@ -123,26 +128,4 @@ fn move_others_to_the_first_cpu() {
 pub(crate) fn sleeps(tid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('S'))
-}
-
-/// A CPU that is switched off for as long as this lives.
-#[derive(Debug)]
-pub(crate) struct Offline(usize);
-
-impl Offline {
-    /// Switches it off.
-    pub(crate) fn switch(cpu: usize) -> Self {
-        set_online(cpu, "0").expect("the kernel can switch it off");
-        Self(cpu)
-    }
-}
-
-impl Drop for Offline {
-    fn drop(&mut self) {
-        set_online(self.0, "1").expect("it was on before");
-    }
-}
-
-fn set_online(cpu: usize, state: &str) -> std::io::Result<()> {
-    std::fs::write(format!("/sys/devices/system/cpu/cpu{cpu}/online"), state)
 }

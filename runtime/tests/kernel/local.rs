@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use revenant::agent::Agent;
 use revenant::backend::Backend as _;
-use revenant::backend::kernel::Kernel;
+use revenant::backend::kernel::{Kernel, enclaves};
 use revenant::cpu::CpuId;
 use revenant::enclave::Enclave;
 use revenant::message::MessageKind;
@@ -42,7 +42,8 @@ fn a_local_agent_serves_the_cpu_it_sleeps_on() {
     undisturbed(|| {
         const JOBS: usize = 20;
         let cpu = kernel::possible_cpus() as u16 - 1;
-        let mut stage = Stage::unattended(&patient([cpu]), 64);
+        let spec = enclaves::Spec { flags: abi::PER_CPU_AGENTS, ..patient([cpu]) };
+        let mut stage = Stage::unattended(&spec, 64);
         let is_over = Arc::new(AtomicBool::new(false));
         let (agent, tells) = (Performer::start(), Arc::clone(&is_over));
         let (scheduler, enclave) = (stage.scheduler(), stage.enclave());
@@ -50,6 +51,10 @@ fn a_local_agent_serves_the_cpu_it_sleeps_on() {
         agent.become_realtime();
         agent.order(move || serve_locally(scheduler, enclave, cpu, &tells));
 
+        wait_for("it has an agent", || {
+            let state = stage.record().state.load(Ordering::SeqCst);
+            (state == abi::ENCLAVE_ATTACHED).then_some(())
+        });
         let tasks: Vec<_> = (0..3).map(|_| stage.member()).collect();
         let done = Arc::new(AtomicUsize::new(0));
         for _ in 0..JOBS {

@@ -12,6 +12,7 @@ mod guest;
 mod loading;
 mod local;
 mod messages;
+mod offline;
 mod roles;
 mod sizes;
 mod stage;

@@ -4,7 +4,8 @@ use revenant::message::MessageKind;
 use revenant::task::TaskState;
 use revenant::transaction::{Batch, BatchMode, Outcome, SLICE_INFINITE_NS, Transaction};
 
-use crate::guest::{Offline, bind, undisturbed};
+use crate::guest::{bind, undisturbed};
+use crate::offline::Offline;
 use crate::stage::{Spin, Stage};
 
 fn together(transactions: &[Transaction]) -> Batch {

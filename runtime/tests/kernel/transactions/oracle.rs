@@ -8,7 +8,8 @@ use revenant::transaction::{
     Committer, CpuFacts, Outcome, SLICE_INFINITE_NS, TargetFacts, Transaction, check,
 };
 
-use crate::guest::{Offline, undisturbed};
+use crate::guest::undisturbed;
+use crate::offline::Offline;
 use crate::stage::{Spin, Stage, patient};
 use crate::troupe::seed;
 

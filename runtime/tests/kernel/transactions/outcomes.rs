@@ -7,7 +7,8 @@ use revenant::task::{Seq, TaskId, TaskState};
 use revenant::transaction::Outcome;
 use revenant_bpf::abi;
 
-use crate::guest::{Offline, bind, undisturbed};
+use crate::guest::{bind, undisturbed};
+use crate::offline::Offline;
 use crate::stage::{Performer, Spin, Stage, patient};
 
 #[test]

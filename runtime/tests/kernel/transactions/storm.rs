@@ -17,7 +17,8 @@ use revenant::task::TaskState;
 use revenant::transaction::{Batch, BatchMode, SLICE_INFINITE_NS, Transaction};
 use revenant_bpf::{Scheduler, kernel};
 
-use crate::guest::{Offline, bind, now_ns, own_tid, undisturbed, use_any_cpu};
+use crate::guest::{bind, now_ns, own_tid, undisturbed, use_any_cpu};
+use crate::offline::Offline;
 use crate::stage::Stage;
 use crate::troupe::seed;
 
