@@ -34,7 +34,7 @@ pub(crate) fn serve(agent: &Agent) -> Result<u8, Failure> {
     eprintln!("agent {id}: {kind}, {} for enclave {}", agent.policy, agent.enclave);
     let served = match agent.kind {
         AgentChoice::Global => serve_global(&options, policy, &stops),
-        // One that decides for a single CPU is a queue of that CPU, also where it could have more.
+        // For a single CPU fifo-percpu is fifo, but goes on by the name it was chosen by.
         AgentChoice::Percpu => {
             serve_per_cpu(&options, || build().expect("it was built before"), &stops)
         }
