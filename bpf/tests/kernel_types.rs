@@ -237,7 +237,7 @@ fn both_sides_lay_out_what_they_share_alike() {
             strays, slots_used, slots_max, strays_now, exit_reason, exit_message,
         }
         Commit = "rv_commit" {
-            enclave, count, is_all_or_none, channel, seq_read, local_cpu, result,
+            enclave, count, is_all_or_none, channel, seq_read, local_cpu, first, result, unused,
         }
         Join = "rv_join" { enclave, tid, task, result, unused }
         Attach = "rv_attach" { enclave, tid, cpu, result }
