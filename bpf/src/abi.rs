@@ -1,6 +1,6 @@
 //! What the kernel half and the agents share: the mirror of `bpf/abi.h`, line by line.
 //!
-//! Both sides check sizes and offsets when they are compiled, here by the table at the end.
+//! Both sides check sizes and offsets when they are compiled, here by `layout`.
 //!
 //! # Rules of this memory
 //! - Fields that the other side may change while they are read are atomics, so a torn or stale value
@@ -8,6 +8,11 @@
 //! - Who writes what stands in `bpf/maps.h`.
 
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
+
+mod calls;
+mod layout;
+
+pub use calls::{Attach, Commit, Join, Named, Resize, Route, Timer};
 
 /// Raised with every change of this file. A loader and an agent that disagree do not work together.
 pub const ABI_VERSION: u32 = 3;
@@ -363,148 +368,4 @@ pub struct Machine {
     pub exit_reason: [AtomicU8; 64],
     /// What it said besides.
     pub exit_message: [AtomicU8; 128],
-}
-
-/// Arguments of a commit.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
-pub struct Commit {
-    /// Whose.
-    pub enclave: u32,
-    /// Transactions in the enclave's part of the table.
-    pub count: u32,
-    /// Nonzero: all or none.
-    pub is_all_or_none: u32,
-    /// Of a local commit: the agent's channel.
-    pub channel: u32,
-    /// Of a local commit: the channel's number before it was drained.
-    pub seq_read: u64,
-    /// Of a local commit: the agent's CPU; else [`CPUS_MAX`].
-    pub local_cpu: u32,
-    /// Place of its first transaction in the enclave's part of the table.
-    pub first: u32,
-    /// 0 or a negative errno.
-    pub result: i32,
-    /// Nothing.
-    pub unused: u32,
-}
-
-/// Arguments of a join.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
-pub struct Join {
-    /// Where to.
-    pub enclave: u32,
-    /// Who.
-    pub tid: u32,
-    /// Filled in: its id.
-    pub task: u64,
-    /// 0 or a negative errno.
-    pub result: i32,
-    /// Nothing.
-    pub unused: u32,
-}
-
-/// Arguments of attaching and detaching an agent's thread.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
-pub struct Attach {
-    /// Whose agent.
-    pub enclave: u32,
-    /// Nothing yet.
-    pub tid: u32,
-    /// The CPU the thread runs on; [`CPUS_MAX`]: none in particular.
-    pub cpu: u32,
-    /// 0 or a negative errno.
-    pub result: i32,
-}
-
-/// Arguments of a change of CPUs.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
-pub struct Resize {
-    /// Whose.
-    pub enclave: u32,
-    /// Filled in: the CPU in the way, if the result is `-EBUSY`.
-    pub cpu: u32,
-    /// CPUs to take, a bit each.
-    pub claim: [u64; CPUS_MAX / 64],
-    /// CPUs to give back.
-    pub release: [u64; CPUS_MAX / 64],
-    /// 0 or a negative errno.
-    pub result: i32,
-    /// Nothing.
-    pub unused: u32,
-}
-
-/// Arguments of a change of channel.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
-pub struct Route {
-    /// Who.
-    pub task: u64,
-    /// Of which enclave.
-    pub enclave: u32,
-    /// The task's sequence number, as the agent knows it.
-    pub seq: u32,
-    /// Where its messages shall go.
-    pub channel: u32,
-    /// 0 or a negative errno; `-ESTALE`: messages are pending.
-    pub result: i32,
-}
-
-/// Arguments of calls that only name an enclave.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
-pub struct Named {
-    /// Which; filled in by the one that makes it.
-    pub enclave: u32,
-    /// 0 or a negative errno.
-    pub result: i32,
-}
-
-/// Arguments of a timer.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
-pub struct Timer {
-    /// Whose.
-    pub enclave: u32,
-    /// For which CPU.
-    pub cpu: u32,
-    /// 0: no longer.
-    pub after_ns: u64,
-    /// 0 or a negative errno.
-    pub result: i32,
-    /// Nothing.
-    pub unused: u32,
-}
-
-/// The same numbers stand in `bpf/abi_check.h`.
-macro_rules! layout {
-    ($($type:ident: $size:literal { $($field:ident: $offset:literal),* $(,)? })*) => {
-        $(const _: () = {
-            assert!(size_of::<$type>() == $size);
-            $(assert!(std::mem::offset_of!($type, $field) == $offset);)*
-        };)*
-    };
-}
-
-layout! {
-    Message: 32 { cpu: 2, seq: 4, task: 8, time_ns: 16, runtime_ns: 24 }
-    StatusWord: 64 { task: 8, seq_state_cpu: 16, runtime_ns: 24, since_ns: 32, tid: 40, tgid: 44, enclave: 48, weight: 52, channel: 56 }
-    Channel: 64 { lost: 8, read: 16, capacity: 24, wakes: 28 }
-    Transaction: 32 { slice_ns: 8, seq: 16, cpu: 20, flags: 22, outcome: 23 }
-    Enclave: 576 { flags: 4, agent_tgid: 12, heartbeat_ns: 16, orphan_limit_ns: 40, watchdog_ns: 48, tasks: 56, steps_down: 60, reason: 64, reason_ns: 72, messages: 80, fast_path_runs: 96, outcomes: 104, created_ns: 200, blackout_ns: 208, turns: 216, agent_cpu: 232, delays: 256, name: 512, policy: 544 }
-    Cpu: 128 { current: 8, latched: 16, is_busy: 24, is_busy_told: 28, agent_tid: 32, is_wanted: 36, is_armed: 40, latch_slice_ns: 48, busy_times: 56 }
-    Offer: 24 { slice_ns: 8, seq: 16 }
-    Offers: 6272 { tail: 64, ring: 128 }
-    Hint: 32 { deadline_ns: 8, class: 16, tier: 18, weight: 20 }
-    Machine: 264 { cpus: 4, has_immediate: 8, exit_kind: 12, watchdog_ticks: 24, slots_used: 48, slots_max: 56, strays_now: 64, exit_reason: 72, exit_message: 136 }
-    Commit: 40 { is_all_or_none: 8, seq_read: 16, local_cpu: 24, first: 28, result: 32 }
-    Join: 24 { task: 8, result: 16 }
-    Attach: 16 { cpu: 8, result: 12 }
-    Resize: 144 { cpu: 4, claim: 8, release: 72, result: 136 }
-    Route: 24 { enclave: 8, seq: 12, channel: 16, result: 20 }
-    Named: 8 { result: 4 }
-    Timer: 24 { after_ns: 8, result: 16 }
 }

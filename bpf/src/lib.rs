@@ -1,8 +1,8 @@
 //! Revenant's kernel half: a sched_ext scheduler that holds threads until a user-space agent says
 //! where they run, and the handle by which agents and operators reach it.
 //!
-//! Data flows one way: a thread's [`abi::Message`] goes through a [`Ring`] to the agent; the agent's
-//! [`abi::Transaction`]s go back by one call of [`Scheduler::commit`].
+//! Data flows one way: a thread's [`abi::Message`] goes through a `Ring` to the agent; the agent's
+//! [`abi::Transaction`]s go back by one call, `Scheduler::commit`.
 //!
 //! Without the cargo feature `kernel` there is only [`abi`], which needs no compiler but Rust's.
 

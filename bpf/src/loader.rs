@@ -6,6 +6,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{Link, MapCore as _, OpenObject};
@@ -14,6 +15,9 @@ use crate::error::LoadError;
 use crate::kernel::{self, Features};
 use crate::scheduler::{PINS, Scheduler};
 use crate::skeleton::{OpenRevenantSkel, RevenantSkel, RevenantSkelBuilder};
+
+/// What the scheduler calls itself: `name` at the end of `bpf/revenant.bpf.c`.
+const NAME: &str = "revenant";
 
 /// From the kernel's `enum scx_ops_flags`; the same in every version.
 const SCX_OPS_ENQ_LAST: u64 = 1 << 1;
@@ -123,8 +127,10 @@ fn pin_error(path: &str) -> impl FnOnce(io::Error) -> LoadError {
     move |source| LoadError::Pin { path, source }
 }
 
-/// Removes every pin. If nobody else holds it, the scheduler ends, and its tasks are in the fair
-/// class when it has.
+/// How long the kernel may take to end a scheduler: it visits every thread of the machine.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Removes every pin and waits until the scheduler has ended. Its tasks are in the fair class then.
 ///
 /// # Errors
 /// A pin could not be removed.
@@ -137,5 +143,14 @@ pub fn unload() -> Result<(), LoadError> {
         let path = entry.path();
         fs::remove_file(&path).map_err(pin_error(&path.to_string_lossy()))?;
     }
-    fs::remove_dir(PINS).map_err(pin_error(PINS))
+    fs::remove_dir(PINS).map_err(pin_error(PINS))?;
+    const STEP: Duration = Duration::from_millis(1);
+    // Longer only if somebody else holds the link, who then answers for it.
+    for _ in 0..END_PATIENCE.as_millis() / STEP.as_millis() {
+        if kernel::active().as_deref() != Some(NAME) {
+            break;
+        }
+        std::thread::sleep(STEP);
+    }
+    Ok(())
 }

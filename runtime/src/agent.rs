@@ -105,9 +105,10 @@ impl<P: Policy> Agent<P> {
             // A dead task's record is gone once the message is taken in; its policy still wants it.
             let before = self.enclave.task(message.task).copied();
             let hints = match message.kind {
-                MessageKind::TaskNew | MessageKind::TaskPriorityChanged => {
-                    backend.hints(message.task)
-                }
+                // A woken thread may have another request, of another class.
+                MessageKind::TaskNew
+                | MessageKind::TaskWakeup
+                | MessageKind::TaskPriorityChanged => backend.hints(message.task),
                 _ => Default::default(),
             };
             match self.enclave.apply(&message, hints) {

@@ -1,8 +1,12 @@
 //! Building a runtime: every choice has a default that works on two CPUs without privilege.
 
+mod backend;
 mod error;
+#[cfg(feature = "kernel")]
+mod kernel;
 mod settings;
 
+pub use backend::{BackendKind, Chosen};
 pub use error::BuildError;
 use settings::Settings;
 
@@ -18,7 +22,7 @@ use crate::enclave::Enclave;
 use crate::hint::ClassId;
 use crate::ingress::{Admission, Ingress, SubmitOnly};
 use crate::policy::{Policy, TwoQueue};
-use crate::runtime::{Parts, Runtime};
+use crate::runtime::{AnyCrew, Parts, Runtime};
 use crate::stats;
 use crate::topology::Topology;
 
@@ -97,6 +101,12 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
         self
     }
 
+    /// What schedules the requests. Default: [`BackendKind::Threads`].
+    pub fn backend(mut self, backend: BackendKind) -> Self {
+        self.settings.backend = backend;
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -104,6 +114,22 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
     pub fn build(self) -> Result<Runtime, BuildError> {
         self.policy.validate()?;
         self.settings.check()?;
+        let layout = self.layout()?;
+        let chosen = self.settings.backend.resolve();
+        match chosen.kind {
+            BackendKind::Kernel => self.build_on_kernel(layout, chosen),
+            _ => self.build_on_threads(layout, chosen),
+        }
+    }
+
+    #[cfg(not(feature = "kernel"))]
+    fn build_on_kernel(self, _: Layout, _: Chosen) -> Result<Runtime, BuildError> {
+        let missing = "this program was built without the cargo feature `kernel` of crate revenant";
+        Err(BuildError::Kernel(missing.to_owned()))
+    }
+
+    /// Where everything goes.
+    fn layout(&self) -> Result<Layout, BuildError> {
         let (dispatcher_cpu, worker_cpus, allowed_cpus) = self.settings.place()?;
         let is_cramped = !dispatcher_cpu.and(&worker_cpus).is_empty();
         let spin_ns = if is_cramped { 0 } else { self.settings.spin.as_nanos() as u64 };
@@ -119,12 +145,18 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
             topology: Topology::of_this_machine()?,
             name: self.settings.name.clone(),
         };
+        Ok(Layout { dispatcher_cpu, is_cramped, options })
+    }
+
+    fn build_on_threads(self, layout: Layout, chosen: Chosen) -> Result<Runtime, BuildError> {
+        let Layout { dispatcher_cpu, is_cramped, options } = layout;
         let (threads, crew) = start(&options).map_err(BuildError::Threads)?;
         let shared = Arc::clone(threads.shared());
         let (names, classes): (Vec<_>, Vec<_>) = self.settings.classes.into_iter().unzip();
         let admission = Arc::new(Admission::new(Arc::clone(&shared), classes));
         let (recorder, reader) = stats::stages(names.len());
-        let enclave = Enclave::new(options.topology.restricted_to(&worker_cpus), options.tasks_max);
+        let topology = options.topology.restricted_to(&options.worker_cpus);
+        let enclave = Enclave::new(topology, options.tasks_max);
         let dispatcher = Dispatcher {
             agent: Agent::new(self.policy, enclave),
             threads,
@@ -132,20 +164,40 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
             admission: Arc::clone(&admission),
             recorder,
             is_cramped,
-            spin_ns,
+            spin_ns: options.spin_ns,
         };
-        let spawned = thread::Builder::new().name(self.settings.name).spawn(move || {
-            // Validated above; a CPU that vanished since leaves the dispatcher where it is.
-            let _best_effort = placement::pin(0, &dispatcher_cpu);
-            dispatcher.main();
-        });
-        let parts = Parts { shared, admission, names, reader, crew, is_cramped };
-        match spawned {
-            Ok(thread) => Ok(Runtime::new(parts, thread)),
-            Err(error) => {
-                parts.abandon();
-                Err(BuildError::Threads(error))
-            }
+        let crew = AnyCrew::Threads(crew);
+        let parts = Parts { shared, admission, names, reader, crew, is_cramped, chosen };
+        launch(parts, self.settings.name, dispatcher_cpu, move || dispatcher.main())
+    }
+}
+
+/// Where a runtime's threads go.
+#[derive(Debug)]
+struct Layout {
+    dispatcher_cpu: CpuSet,
+    /// Dispatcher and workers share a CPU.
+    is_cramped: bool,
+    options: Options,
+}
+
+/// Starts the dispatcher's thread.
+fn launch(
+    parts: Parts,
+    name: String,
+    cpu: CpuSet,
+    main: impl FnOnce() + Send + 'static,
+) -> Result<Runtime, BuildError> {
+    let spawned = thread::Builder::new().name(name).spawn(move || {
+        // Validated above; a CPU that vanished since leaves the dispatcher where it is.
+        let _best_effort = placement::pin(0, &cpu);
+        main();
+    });
+    match spawned {
+        Ok(thread) => Ok(Runtime::new(parts, thread)),
+        Err(error) => {
+            parts.abandon();
+            Err(BuildError::Threads(error))
         }
     }
 }

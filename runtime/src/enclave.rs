@@ -144,8 +144,8 @@ impl Enclave {
         }
     }
 
-    /// Takes in a message. `hints` belong to the message's task and are read for TASK_NEW and
-    /// TASK_PRIORITY_CHANGED only.
+    /// Takes in a message. `hints` belong to the message's task and are read for TASK_NEW,
+    /// TASK_WAKEUP and TASK_PRIORITY_CHANGED only.
     pub fn apply(&mut self, message: &Message, hints: Hints) -> Applied {
         if !message.kind.is_about_task() {
             self.apply_to_cpu(message);
@@ -211,7 +211,9 @@ impl Enclave {
         match message.kind {
             Kind::TaskWakeup => {
                 // A backend whose tasks are threads counts a thread's service from its wake-up on.
-                self.tasks[message.task.index as usize].runtime_ns = message.runtime_ns;
+                let task = &mut self.tasks[message.task.index as usize];
+                task.runtime_ns = message.runtime_ns;
+                task.hints = hints;
                 self.set_state(message.task, TaskState::Queued);
             }
             Kind::TaskBlocked => self.end_stint(message, TaskState::Blocked),

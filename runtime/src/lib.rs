@@ -50,7 +50,7 @@ pub use enclave::Enclave;
 #[cfg(not(loom))]
 pub use {
     backend::threads::Context,
-    builder::{BuildError, Builder},
+    builder::{BackendKind, BuildError, Builder, Chosen},
     class::Class,
     ingress::Rejected,
     runtime::{Drained, Leftover, Runtime},

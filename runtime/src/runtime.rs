@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::backend::threads::{Context, Crew, Shared, Work, clock, pause};
-use crate::builder::{Builder, class_id};
+use crate::builder::{Builder, Chosen, class_id};
 use crate::hint::ClassId;
 use crate::ingress::{Admission, Offer};
 use crate::stall::StallMeters;
@@ -19,8 +19,28 @@ pub(crate) struct Parts {
     pub(crate) admission: Arc<Admission>,
     pub(crate) names: Vec<String>,
     pub(crate) reader: StageReader,
-    pub(crate) crew: Crew,
+    pub(crate) crew: AnyCrew,
     pub(crate) is_cramped: bool,
+    pub(crate) chosen: Chosen,
+}
+
+/// The worker threads, by backend.
+#[derive(Debug)]
+pub(crate) enum AnyCrew {
+    Threads(Crew),
+    #[cfg(feature = "kernel")]
+    Kernel(crate::backend::kernel::Crew),
+}
+
+impl AnyCrew {
+    /// Waits for all threads to end, for at most `patience`. Returns how many still run.
+    fn end(self, patience: Duration) -> usize {
+        match self {
+            Self::Threads(crew) => crew.end(patience),
+            #[cfg(feature = "kernel")]
+            Self::Kernel(crew) => crew.end(patience),
+        }
+    }
 }
 
 impl Parts {
@@ -60,9 +80,10 @@ pub struct Runtime {
     admission: Arc<Admission>,
     names: Vec<String>,
     reader: Mutex<StageReader>,
-    crew: Option<Crew>,
+    crew: Option<AnyCrew>,
     dispatcher: Option<JoinHandle<()>>,
     is_cramped: bool,
+    chosen: Chosen,
 }
 
 impl Runtime {
@@ -72,7 +93,7 @@ impl Runtime {
     }
 
     pub(crate) fn new(parts: Parts, dispatcher: JoinHandle<()>) -> Self {
-        let Parts { shared, admission, names, reader, crew, is_cramped } = parts;
+        let Parts { shared, admission, names, reader, crew, is_cramped, chosen } = parts;
         Self {
             shared,
             admission,
@@ -81,6 +102,7 @@ impl Runtime {
             crew: Some(crew),
             dispatcher: Some(dispatcher),
             is_cramped,
+            chosen,
         }
     }
 
@@ -145,6 +167,11 @@ impl Runtime {
     /// The stall meters of the dispatcher and the worker CPUs.
     pub fn stalls(&self) -> &StallMeters {
         &self.shared.stalls
+    }
+
+    /// What schedules the requests, and why that.
+    pub fn backend(&self) -> &Chosen {
+        &self.chosen
     }
 
     /// Dispatcher and workers share one CPU: it works, but they take turns.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The numbers of the table at the end of bpf/src/abi.rs. */
+/* The numbers of the table in bpf/src/abi/layout.rs. */
 #ifndef RV_ABI_CHECK_H
 #define RV_ABI_CHECK_H
 

@@ -30,12 +30,7 @@ impl AgentChoice {
     /// queue for each CPU decides for each CPU.
     pub(crate) fn fitting(policy: PolicyKind, cpus: &CpuSet) -> Self {
         let is_local = cpus.len() < 2 || policy == PolicyKind::FifoPerCpu;
-        if is_local && Self::Percpu.is_built() { Self::Percpu } else { Self::Global }
-    }
-
-    /// Whether this version has such agents.
-    pub(crate) const fn is_built(self) -> bool {
-        matches!(self, Self::Global)
+        if is_local { Self::Percpu } else { Self::Global }
     }
 }
 

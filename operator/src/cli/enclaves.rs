@@ -62,6 +62,7 @@ Examples:
   sudo revenant upgrade web
       the agent of this program's version takes over, with the policy there was
   sudo revenant upgrade web --policy shinjuku
+  sudo revenant upgrade web --policy fifo-percpu --agent percpu
 
 The successor starts beside the present agent, takes over the threads as they are, and the \
     old one ends. Threads that run are not disturbed. If the successor does not come up, the old \

@@ -78,12 +78,12 @@ fn cpus_left_out_are_all_but_the_first_and_those_of_others() {
 fn the_agent_left_out_is_the_one_that_fits() {
     let two = (0..2).map(CpuId).collect();
     let create = creation("revenant enclave create");
-    let local =
-        if AgentChoice::Percpu.is_built() { AgentChoice::Percpu } else { AgentChoice::Global };
     assert_eq!(create.agent(&two), AgentChoice::Global);
-    assert_eq!(create.agent(&only(1)), local);
+    assert_eq!(create.agent(&only(1)), AgentChoice::Percpu);
     let create = creation("revenant enclave create --policy fifo-percpu");
-    assert_eq!(create.agent(&two), local);
+    assert_eq!(create.agent(&two), AgentChoice::Percpu);
+    let create = creation("revenant enclave create --policy fifo-percpu --agent global");
+    assert_eq!(create.agent(&two), AgentChoice::Global);
 }
 
 #[test]

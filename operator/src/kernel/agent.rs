@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context as _, anyhow};
-use revenant::backend::kernel::agent::{AgentOptions, End, serve_global};
+use anyhow::Context as _;
+use revenant::backend::kernel::agent::{AgentOptions, End, serve_global, serve_per_cpu};
 use revenant_bpf::Scheduler;
 
 use super::{process, record};
@@ -26,14 +26,20 @@ pub(crate) fn serve(agent: &Agent) -> Result<u8, Failure> {
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
         .context("signals cannot be handled")
         .map_err(Failure::Failed)?;
-    let policy = agent.policy.build(&agent.options.options()).map_err(Failure::cannot)?;
+    let chosen = agent.options.options();
+    let build = || agent.policy.build(&chosen);
+    let policy = build().map_err(Failure::cannot)?;
     let options = AgentOptions { takes_over: agent.take_over, ..AgentOptions::new(agent.enclave) };
-    eprintln!("agent {}: {} for enclave {}", std::process::id(), agent.policy, agent.enclave);
+    let (id, kind) = (std::process::id(), agent.kind.name());
+    eprintln!("agent {id}: {kind}, {} for enclave {}", agent.policy, agent.enclave);
     let served = match agent.kind {
-        AgentChoice::Global | AgentChoice::Percpu => serve_global(&options, policy, &stops),
+        AgentChoice::Global => serve_global(&options, policy, &stops),
+        // For a single CPU fifo-percpu is fifo, but goes on by the name it was chosen by.
+        AgentChoice::Percpu => {
+            serve_per_cpu(&options, || build().expect("it was built before"), &stops)
+        }
     };
     let end = served.map_err(Failure::failed)?;
-    let id = std::process::id();
     eprintln!(
         "agent {id}: {}",
         match end {
@@ -43,17 +49,6 @@ pub(crate) fn serve(agent: &Agent) -> Result<u8, Failure> {
         }
     );
     Ok(0)
-}
-
-/// Whether there are agents of this kind.
-pub(crate) fn check(kind: AgentChoice) -> Result<(), Failure> {
-    if kind.is_built() {
-        return Ok(());
-    }
-    Err(Failure::Cannot(anyhow!(
-        "this version has no {} agents yet: use --agent global",
-        kind.name()
-    )))
 }
 
 /// Starts an agent in the background, which outlives this process.

@@ -63,7 +63,6 @@ impl Made {
 pub(crate) fn make(name: &str, creation: &Creation, until: Option<u32>) -> Result<Made, Failure> {
     let policy = creation.policy.build(&creation.options.options());
     policy.map_err(Failure::cannot)?;
-    creation.agent.map_or(Ok(()), agent::check)?;
     let (scheduler, _turn) = session::open_or_load()?;
     let made = claim(&scheduler, name, creation).and_then(|enclave| {
         begin(&scheduler, enclave, name, creation, until).inspect_err(|_| {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::columns::time;
 use super::run_folder::{log, log_tail};
 use super::{agent, record, session};
-use crate::cli::{Agent, Upgrade};
+use crate::cli::{Agent, AgentChoice, Upgrade};
 use crate::failure::Failure;
 
 /// How long a successor may take to prepare itself; meanwhile the old agent serves.
@@ -33,17 +33,19 @@ pub(crate) fn upgrade(options: &Upgrade, json: bool) -> Result<u8, Failure> {
             "{}",
             json!({
                 "enclave": options.enclave, "blackout_ns": blackout_ns, "threads": threads,
-                "from": { "pid": before.pid, "policy": before.policy },
-                "to": { "pid": pid, "policy": agent.policy.name() },
+                "from": { "pid": before.pid, "policy": before.policy, "kind": before.kind.name() },
+                "to": { "pid": pid, "policy": agent.policy.name(), "kind": agent.kind.name() },
             })
         );
     } else {
         println!(
-            "{}: {} ({}) -> {} ({pid}), {} without an agent",
+            "{}: {} ({}, {}) -> {} ({}, {pid}), {} without an agent",
             options.enclave,
             before.policy,
+            before.kind.name(),
             before.pid,
             agent.policy.name(),
+            agent.kind.name(),
             time(blackout_ns)
         );
     }
@@ -54,12 +56,17 @@ pub(crate) fn upgrade(options: &Upgrade, json: bool) -> Result<u8, Failure> {
 struct Agency {
     pid: u32,
     policy: String,
+    kind: AgentChoice,
 }
 
 impl Agency {
     fn read(scheduler: &Scheduler, enclave: u32) -> Self {
         let record = &scheduler.enclaves()[enclave as usize];
-        Self { pid: record.agent_tgid.load(Ordering::Relaxed), policy: text(&record.policy) }
+        Self {
+            pid: record.agent_tgid.load(Ordering::Relaxed),
+            policy: text(&record.policy),
+            kind: record::kind(record),
+        }
     }
 }
 
@@ -81,7 +88,6 @@ fn successor(
     };
     policy.build(&options.options.options()).map_err(Failure::cannot)?;
     let kind = options.agent.unwrap_or_else(|| record::kind(record));
-    agent::check(kind)?;
     Ok(Agent { enclave, policy, kind, options: options.options.clone(), take_over: true })
 }
 

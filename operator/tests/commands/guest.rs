@@ -235,3 +235,43 @@ fn an_upgrade_changes_the_agent_under_running_threads() {
     assert!(said.out.contains("two-queue") && said.out.contains("without an agent"), "{said:#?}");
     destroyed("web");
 }
+
+#[test]
+fn agents_for_each_cpu_serve_and_make_way_for_a_global_one() {
+    let Some(_guest) = guest() else { return };
+    let web = created("--name web --cpus 1-2 --policy fifo-percpu --agent percpu");
+    assert_eq!((&web["policy"], &web["agent"]["kind"]), (&"fifo-percpu".into(), &"percpu".into()));
+    let one = created("--name one --cpus 3");
+    assert_eq!(one["agent"]["kind"], "percpu", "a global agent would leave its threads no CPU");
+    assert_eq!(run("run --enclave one -- true").ended(0).err, "");
+    run("enclave destroy one").ended(0);
+
+    let said = run("run --json --enclave web -- true").ended(0);
+    let summary: Value = serde_json::from_str(said.err.lines().last().unwrap()).unwrap();
+    assert!(summary["commits"].as_u64() > Some(0), "{summary}");
+    let burning = burning();
+    run(&format!("move --enclave web {}", burning.pid())).ended(0);
+    goes_on(burning.pid());
+    let top = || run("top --once --json --interval 200ms").ended(0).json()["enclaves"][0].clone();
+    let web = top();
+    assert_eq!((&web["agent"]["kind"], &web["agent"]["cpu"]), (&"percpu".into(), &Value::Null));
+    let both_run = |web: &Value| {
+        let mut on_cpus = web["on_cpus"].as_array().unwrap().iter();
+        on_cpus.all(|cpu| cpu["state"] == "running")
+    };
+    wait_until("no CPU is the agents'", || both_run(&top()));
+    for (options, kind) in
+        [("--agent global", "global"), ("", "global"), ("--agent percpu", "percpu")]
+    {
+        let json = run(&format!("upgrade web --json {options}")).ended(0).json();
+        assert_eq!(
+            (&json["to"]["kind"], &json["to"]["policy"]),
+            (&kind.into(), &"fifo-percpu".into())
+        );
+        let agent = &enclaves()[0]["agent"];
+        assert_eq!((&agent["kind"], &agent["pid"]), (&kind.into(), &json["to"]["pid"]));
+        assert_eq!(agent["cpu"].is_null(), kind == "percpu", "{agent}");
+        goes_on(burning.pid());
+    }
+    destroyed("web");
+}

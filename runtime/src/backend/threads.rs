@@ -39,6 +39,8 @@ mod park;
 pub mod placement;
 mod progress;
 mod sentinel;
+#[cfg(feature = "kernel")]
+pub(crate) mod served;
 mod shared;
 mod signal;
 mod start;

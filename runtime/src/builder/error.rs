@@ -46,6 +46,9 @@ pub enum BuildError {
     /// The policy's options make no sense.
     #[error("policy: {0}")]
     Policy(#[from] PolicyOptionError),
+    /// The kernel backend could not be had.
+    #[error("backend kernel: {0}")]
+    Kernel(String),
     /// The machine could not be read.
     #[error(transparent)]
     Topology(#[from] TopologyError),

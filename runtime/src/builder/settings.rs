@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::BuildError;
+use super::{BackendKind, BuildError};
 use crate::backend::threads::{WORKERS_MAX, placement};
 use crate::class::Class;
 use crate::cpu::CpuSet;
@@ -34,6 +34,7 @@ pub(super) struct Settings {
     pub(super) spin: Duration,
     pub(super) stack_bytes: usize,
     pub(super) name: String,
+    pub(super) backend: BackendKind,
 }
 
 impl Default for Settings {
@@ -47,6 +48,7 @@ impl Default for Settings {
             spin: SPIN,
             stack_bytes: STACK_BYTES,
             name: "revenant".to_owned(),
+            backend: BackendKind::default(),
         }
     }
 }

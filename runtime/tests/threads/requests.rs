@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
-use revenant::{Class, Rejected, RequestError, Runtime};
+use revenant::{BackendKind, Class, Rejected, RequestError, Runtime};
 
 use super::{FOR_EVER, Stop, alone, last_cpu, wait_until};
 
@@ -29,7 +29,7 @@ fn occupy(runtime: &Runtime, class: &str) -> (Stop, revenant::Ticket<()>) {
 #[test]
 fn answers_come_back_to_whom_they_belong() {
     let _alone = alone();
-    let runtime = Runtime::builder().class("get", Class::slo_us(100)).build().unwrap();
+    let runtime = crate::builder().class("get", Class::slo_us(100)).build().unwrap();
     let tickets: Vec<_> = (0..2_000u64).map(|n| runtime.submit("get", move |_| n * n)).collect();
     for (n, ticket) in tickets.into_iter().enumerate() {
         assert_eq!(ticket.wait(), Ok((n * n) as u64));
@@ -46,7 +46,7 @@ fn answers_come_back_to_whom_they_belong() {
 #[test]
 fn beyond_its_bound_a_class_is_overloaded_and_others_are_not() {
     let _alone = alone();
-    let runtime = Runtime::builder()
+    let runtime = crate::builder()
         .class("small", Class::default().in_flight_max(1))
         .class("other", Class::default())
         .build()
@@ -68,7 +68,7 @@ fn beyond_its_bound_a_class_is_overloaded_and_others_are_not() {
 #[test]
 fn a_full_task_table_is_overload_too() {
     let _alone = alone();
-    let runtime = Runtime::builder().class("work", Class::default()).tasks_max(1).build().unwrap();
+    let runtime = crate::builder().class("work", Class::default()).tasks_max(1).build().unwrap();
     let (stop, held) = occupy(&runtime, "work");
     let refused = runtime.submit("work", |_| ()).wait();
     assert!(
@@ -82,7 +82,7 @@ fn a_full_task_table_is_overload_too() {
 #[test]
 fn a_request_whose_deadline_passes_in_the_queue_never_begins() {
     let _alone = alone();
-    let runtime = Runtime::builder()
+    let runtime = crate::builder()
         .policy(revenant::policy::Fifo::default())
         .worker_cpus(last_cpu())
         .class("slow", Class::default())
@@ -101,7 +101,7 @@ fn a_request_whose_deadline_passes_in_the_queue_never_begins() {
 #[test]
 fn cancelling_is_seen_by_work_that_runs_and_stops_work_that_waits() {
     let _alone = alone();
-    let runtime = Runtime::builder()
+    let runtime = crate::builder()
         .policy(revenant::policy::Fifo::default())
         .worker_cpus(last_cpu())
         .class("work", Class::default())
@@ -118,7 +118,7 @@ fn cancelling_is_seen_by_work_that_runs_and_stops_work_that_waits() {
 #[test]
 fn a_patient_caller_may_stop_waiting_and_come_back() {
     let _alone = alone();
-    let runtime = Runtime::builder().class("work", Class::default()).build().unwrap();
+    let runtime = crate::builder().class("work", Class::default()).build().unwrap();
     let (stop, mut ticket) = occupy(&runtime, "work");
     assert_eq!(ticket.wait_for(Duration::from_millis(5)), Err(RequestError::TimedOut));
     stop.set();
@@ -136,7 +136,7 @@ impl Wake for Unpark {
 #[test]
 fn a_ticket_is_a_future() {
     let _alone = alone();
-    let runtime = Runtime::builder().class("work", Class::default()).build().unwrap();
+    let runtime = crate::builder().class("work", Class::default()).build().unwrap();
     let mut ticket = pin!(runtime.submit("work", |_| {
         super::toil(Duration::from_millis(2));
         9
@@ -154,7 +154,7 @@ fn a_ticket_is_a_future() {
 #[test]
 fn a_drain_finishes_what_was_accepted_and_refuses_the_rest() {
     let _alone = alone();
-    let mut runtime = Runtime::builder().class("work", Class::default()).build().unwrap();
+    let mut runtime = crate::builder().class("work", Class::default()).build().unwrap();
     let tickets: Vec<_> = (0..50)
         .map(|n| {
             runtime.submit("work", move |_| {
@@ -174,7 +174,7 @@ fn a_drain_finishes_what_was_accepted_and_refuses_the_rest() {
 #[test]
 fn a_drain_reports_what_it_left_behind() {
     let _alone = alone();
-    let mut runtime = Runtime::builder()
+    let mut runtime = crate::builder()
         .class("deaf", Class::default())
         .class("quick", Class::default())
         .build()
@@ -200,7 +200,7 @@ fn a_drain_reports_what_it_left_behind() {
 #[test]
 fn dropping_a_runtime_cancels_what_listens() {
     let _alone = alone();
-    let runtime = Runtime::builder().class("work", Class::default()).build().unwrap();
+    let runtime = crate::builder().class("work", Class::default()).build().unwrap();
     let (_never_set, ticket) = occupy(&runtime, "work");
     drop(runtime);
     assert_eq!(ticket.wait(), Ok(()));
@@ -209,7 +209,7 @@ fn dropping_a_runtime_cancels_what_listens() {
 #[test]
 fn a_misspelt_class_is_an_error_that_names_the_known_ones() {
     let _alone = alone();
-    let runtime = Runtime::builder().class("get", Class::default()).build().unwrap();
+    let runtime = crate::builder().class("get", Class::default()).build().unwrap();
     let error = runtime.submit("gte", |_| ()).wait().unwrap_err().to_string();
     assert_eq!(error, "class: no class is called `gte`; there are: get");
 }
@@ -217,7 +217,7 @@ fn a_misspelt_class_is_an_error_that_names_the_known_ones() {
 #[test]
 fn batch_work_leaves_at_once_when_somebody_waits_and_comes_back() {
     let _alone = alone();
-    let runtime = Runtime::builder()
+    let runtime = crate::builder()
         .worker_cpus(last_cpu())
         .class("get", Class::slo_us(100))
         .class("batch", Class::batch())
@@ -239,6 +239,10 @@ fn batch_work_leaves_at_once_when_somebody_waits_and_comes_back() {
     }
     stop.set();
     batch.wait().unwrap();
+    // On the kernel backend the policy, and what it counts, is in the agent's process.
+    if runtime.backend().kind == BackendKind::Kernel {
+        return;
+    }
     let policy = runtime.stats().policy;
     assert!(policy.preempted_batch >= 1, "{policy:?} {:?}", runtime.stats().threads);
 }

@@ -193,6 +193,8 @@ fn end(scheduler: &Scheduler, enclave: u32, stops: &AtomicBool) -> Option<End> {
     (record.steps_down.load(Ordering::Acquire) != 0).then_some(End::SteppedDown)
 }
 
+pub(super) use priority::own_tid;
+
 fn announce(scheduler: &Scheduler, enclave: u32, policy: &str) {
     set_text(&scheduler.enclaves()[enclave as usize].policy, policy);
 }

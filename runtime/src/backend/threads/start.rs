@@ -11,7 +11,7 @@ use super::ownership::WorkerId;
 use super::shared::{Parts, Shared};
 use super::worker::{self, Worker};
 use super::{Threads, futex, placement, sentinel, signal, watchdog};
-use crate::channel::channel;
+use crate::channel::{Consumer, channel};
 use crate::cpu::{CpuId, CpuSet};
 use crate::sync::{AtomicU32, Ordering};
 use crate::topology::Topology;
@@ -64,6 +64,18 @@ pub struct Crew {
 /// The kernel's, if it refuses a thread or a CPU.
 pub fn start(options: &Options) -> io::Result<(Threads, Crew)> {
     signal::install();
+    let (shared, rings) = assemble(options);
+    let mut crew = Crew { shared: Arc::clone(&shared), alarm: Arc::default(), threads: Vec::new() };
+    if let Err(error) = crew.spawn_all(options) {
+        let _leaked_on_purpose = crew.abandon();
+        return Err(error);
+    }
+    let topology = options.topology.restricted_to(&options.worker_cpus);
+    Ok((Threads::new(shared, topology, rings), crew))
+}
+
+/// What the threads share, and the readers' ends of its rings.
+pub(super) fn assemble(options: &Options) -> (Arc<Shared>, Vec<Consumer>) {
     let cpus: Vec<CpuId> = options.worker_cpus.iter().collect();
     let (mut lanes, mut rings, mut workers) = (Vec::new(), Vec::new(), Vec::new());
     let workers_all = cpus.len() * options.workers_per_cpu;
@@ -83,13 +95,7 @@ pub fn start(options: &Options) -> io::Result<(Threads, Crew)> {
         tasks_max: options.tasks_max,
         spin_ns: options.spin_ns,
     }));
-    let mut crew = Crew { shared: Arc::clone(&shared), alarm: Arc::default(), threads: Vec::new() };
-    if let Err(error) = crew.spawn_all(options) {
-        let _leaked_on_purpose = crew.abandon();
-        return Err(error);
-    }
-    let topology = options.topology.restricted_to(&options.worker_cpus);
-    Ok((Threads::new(shared, topology, rings), crew))
+    (shared, rings)
 }
 
 impl Crew {

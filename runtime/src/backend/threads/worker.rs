@@ -25,6 +25,8 @@ mod preempt;
 mod usurp;
 
 pub(super) use fallback::release_parked;
+#[cfg(feature = "kernel")]
+pub(super) use own::run_served;
 pub(super) use own::{leave_class, main};
 pub(super) use preempt::{How, preempt_point, yield_now};
 pub(super) use usurp::usurp;

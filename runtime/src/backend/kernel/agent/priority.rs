@@ -32,7 +32,7 @@ pub(super) fn pin(cpus: &CpuSet) -> Result<(), AgentError> {
 }
 
 /// The calling thread's id.
-pub(super) fn own_tid() -> u32 {
+pub(in crate::backend::kernel) fn own_tid() -> u32 {
     // SAFETY: no pointers.
     unsafe { libc::gettid() as u32 }
 }

@@ -247,6 +247,32 @@ pub(super) fn run_detached(shared: &Shared, worker: &Worker, task: TaskId) {
     end_detached(shared, worker, task, slot, ending);
 }
 
+/// Runs a request, from beginning to end, on a thread of the application's process that another
+/// scheduler has: the kernel backend's agent. Its end is posted like that of any worker without a
+/// CPU.
+#[cfg(feature = "kernel")]
+pub(in crate::backend::threads) fn run_served(shared: &Shared, worker: &Worker, task: TaskId) {
+    let slot = shared.table.get(task);
+    let Some((slot, work)) = slot.and_then(|slot| Some((slot, slot.begin(worker.id)?))) else {
+        return;
+    };
+    slot.started_ns.store(now_ns(), Ordering::Relaxed);
+    let clock = worker.cpu_clock.load(Ordering::Relaxed);
+    let used_ns = || clock::thread_cpu_ns(clock).unwrap_or_default();
+    let (before_ns, epoch) = (used_ns(), worker.epoch.load(Ordering::Relaxed));
+    let ending = run_in_task(shared, worker, task, slot, epoch, work);
+    let runtime_ns = used_ns() - before_ns;
+    // Blocked, to an agent of this process: none has a say in it.
+    publish(shared, task, |status| {
+        Some(Status { state: TaskState::Blocked, runtime_ns, ..status })
+    });
+    let now_ns = now_ns();
+    leave_class(shared, slot, ending, now_ns);
+    slot.finish(ending, now_ns);
+    let died = publish(shared, task, |status| Some(after_stint(status, TaskState::Dead, now_ns)));
+    preempt::post_detached(shared, worker, task, MessageKind::TaskDead, died);
+}
+
 /// Ends a task without owning a CPU, and becomes idle on the CPU it was last on.
 fn end_detached(shared: &Shared, worker: &Worker, task: TaskId, slot: &Slot, ending: Ending) {
     let now_ns = now_ns();
