@@ -94,7 +94,9 @@ impl<P: Policy> GlobalAgent<'_, P> {
             if self.handoff.make_way(now_ns, self.kernel.scheduler(), self.agent.enclave()) {
                 self.note_handoff();
             }
-            if turn.messages == 0 && turn.committed == 0 {
+            // Nor is there news right after a commit: the other CPU has to switch first. An emulated
+            // machine, which runs one CPU at a time, goes on with that one now.
+            if turn.messages == 0 || turn.committed > 0 {
                 std::hint::spin_loop();
             }
         }
