@@ -6,10 +6,10 @@ NEEDS := @scripts/install-needs
 VM_NEEDS := @scripts/install-needs vm kernel || [ $$? = 77 ]
 CARGO := PATH="$${CARGO_HOME:-$$HOME/.cargo}/bin:$$PATH" cargo
 
-.PHONY: help demo test vm-test check loom sanitize bench
+.PHONY: help demo test vm-test check loom sanitize bench costs check-costs
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 demo: ## Revenant beside the kernel's own scheduler, in under a minute of measuring: table and report
 	$(NEEDS)
@@ -40,3 +40,11 @@ sanitize: ## address and thread sanitizers over the unsafe parts
 bench: ## the numbers of the README: takes about ten minutes
 	$(NEEDS)
 	@scripts/bench
+
+check-costs: ## operations of the kernel backend held to the record vm/costs.json: a minute, once built
+	$(VM_NEEDS)
+	@vm/costs check
+
+costs: ## renews that record: as long
+	$(VM_NEEDS)
+	@vm/costs record

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Simulate(Simulate),
     /// Measure what a preemption costs here, along the safepoint and the signal path.
     Preempt(Preempt),
+    /// Measure what the operations of the kernel backend cost; needs root and sched_ext.
+    Opcosts(Opcosts),
     /// Name the workloads, systems and policies there are.
     List,
 }
@@ -47,9 +49,20 @@ Examples:
       real lookups and scans; results for machines and for people
   revenant-bench compare --workload get=99:5us,scan=1:2ms --arrivals on-off:1ms/9ms
       a mix of your own, in bursts
+  revenant-bench compare --backend kernel --workload 99.5:200us,0.5:20ms --load 0.7
+      threads that an agent process schedules through sched_ext, beside the kernel's own scheduler
 
 Latency counts from the intended time of sending. Needs two CPUs: the first this process may use
 sends the requests, the others do them. Stop with Ctrl-C at any time: what was measured is shown.";
+
+/// A backend that policies are compared on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum BackendChoice {
+    /// Threads of this process.
+    Threads,
+    /// Members of an enclave of the kernel.
+    Kernel,
+}
 
 /// What to compare.
 #[derive(Debug, Args)]
@@ -66,9 +79,14 @@ pub(crate) struct Compare {
     )]
     pub(crate) load: Vec<f64>,
 
-    /// Systems by name (see `list`); all of them if left out.
+    /// Systems by name (see `list`); all of the backend if left out.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) systems: Vec<String>,
+
+    /// Compare Revenant's policies on this backend: threads of this process, or members of an
+    /// enclave (needs sched_ext, root, and a CPU more, for the agent).
+    #[arg(long, value_name = "BACKEND", default_value = "threads")]
+    pub(crate) backend: BackendChoice,
 
     /// Measured length of a run; a tenth more runs before it as warm-up.
     #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true, default_value = "1")]
@@ -192,6 +210,46 @@ pub(crate) struct Preempt {
     /// Write the results as a JSON document.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+const OPCOSTS_EXAMPLES: &str = "\
+Examples:
+  revenant-bench opcosts --json costs.json
+      a table in nanoseconds, and the same for machines
+  make check-costs
+      in a virtual machine that counts instructions, beside the record
+
+Loads the scheduler, makes an enclave, measures, and leaves nothing behind. Two CPUs are enough; a
+batch of ten transactions is measured on machines with eleven or more.";
+
+/// What to measure of operations.
+#[derive(Debug, Args)]
+#[command(after_help = OPCOSTS_EXAMPLES)]
+#[cfg_attr(not(feature = "kernel"), allow(dead_code, reason = "the command says what it lacks"))]
+pub(crate) struct Opcosts {
+    /// Samples of each operation, after a warm-up.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), default_value = "300")]
+    pub(crate) repetitions: u32,
+
+    /// Operations by name, as the table shows them; all of them if left out.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) operations: Vec<String>,
+
+    /// Show instead what each program of the kernel half takes while the operations run.
+    #[arg(long, conflicts_with_all = ["json", "check"])]
+    pub(crate) programs: bool,
+
+    /// The clock counts instructions, as under `vm/run --icount`: name the unit so.
+    #[arg(long)]
+    pub(crate) icount: bool,
+
+    /// Write the results as a JSON document (docs/results.md).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+
+    /// Hold the results to this record; exit code 1 if a stable operation costs over 5 % more.
+    #[arg(long, value_name = "RECORD")]
+    pub(crate) check: Option<PathBuf>,
 }
 
 /// Reads the command line. On help and on bad input, the text to print and the exit code.

@@ -13,18 +13,18 @@ use revenant_bench::machine::Machine;
 use revenant_bench::progress::Progress;
 use revenant_bench::site::Site;
 use revenant_bench::system::{self, Extras, System};
-use revenant_bench::{html, table};
+use revenant_bench::{affinity, html, table};
 
 use crate::Failure;
-use crate::cli::Compare;
+use crate::cli::{BackendChoice, Compare};
 
 /// What a shell reports of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
 /// Runs the comparison that was asked for.
 pub(crate) fn compare(options: Compare) -> Result<ExitCode, Failure> {
-    let systems = systems(&options.systems).map_err(Failure::BadInput)?;
-    let site = Site::of_this_process(options.workers).map_err(Failure::bad_input)?;
+    let systems = systems(&options.systems, options.backend).map_err(Failure::BadInput)?;
+    let site = Site::of_this_process(workers(&options)).map_err(Failure::bad_input)?;
     let json = destination(options.json.as_deref())?;
     let html = destination(options.html.as_deref())?;
     let stop = stop_on_ctrl_c().map_err(Failure::Broken)?;
@@ -82,11 +82,28 @@ pub(crate) fn show(
     Ok(())
 }
 
-/// The systems of these names, each once, in the order asked for; all for none.
-fn systems(names: &[String]) -> anyhow::Result<Vec<&'static dyn System>> {
-    if names.is_empty() {
-        return Ok(system::ALL.to_vec());
+/// Worker CPUs: on the kernel backend the agent needs one, too.
+fn workers(options: &Compare) -> Option<usize> {
+    let all_but_two = || Some(affinity::allowed().ok()?.len().saturating_sub(2).max(1));
+    match options.backend {
+        BackendChoice::Threads => options.workers,
+        BackendChoice::Kernel => options.workers.or_else(all_but_two),
     }
+}
+
+/// The systems of these names, each once, in the order asked for; all of the backend for none.
+fn systems(names: &[String], backend: BackendChoice) -> anyhow::Result<Vec<&'static dyn System>> {
+    if backend == BackendChoice::Kernel && !cfg!(feature = "kernel") {
+        return Err(anyhow!("this build has no kernel backend: build with `--features kernel`"));
+    }
+    let all = match backend {
+        BackendChoice::Threads => system::ALL.iter().map(|system| system.name()).collect(),
+        BackendChoice::Kernel => system::OF_THE_KERNEL.to_vec(),
+    };
+    let is_members = |name: &str| name.starts_with("kernel-");
+    let all = all.into_iter().filter(|name| backend == BackendChoice::Kernel || !is_members(name));
+    let all: Vec<String> = all.map(str::to_owned).collect();
+    let names = if names.is_empty() { &all } else { names };
     let mut systems: Vec<&'static dyn System> = Vec::new();
     for name in names {
         let system = system::named(name.trim())?;

@@ -21,6 +21,12 @@ pub enum Discipline {
     RoundRobin,
     /// SCHED_IDLE: only what nobody else wants.
     Idle,
+    /// A member of this enclave of the kernel backend: its agent decides.
+    #[cfg(feature = "kernel")]
+    Member {
+        /// Its number.
+        enclave: u32,
+    },
 }
 
 impl Discipline {
@@ -29,6 +35,10 @@ impl Discipline {
     /// # Errors
     /// `PermissionDenied` where it takes a privilege.
     pub fn adopt(self) -> io::Result<()> {
+        #[cfg(feature = "kernel")]
+        if let Self::Member { enclave } = self {
+            return join(enclave);
+        }
         let attributes = self.attributes();
         // SAFETY: the kernel reads `size` bytes at the pointer, all of which are initialised; thread
         // 0 is the caller.
@@ -44,6 +54,8 @@ impl Discipline {
             Self::FairNice { nice } => (libc::SCHED_OTHER, nice, 0, 0),
             Self::RoundRobin => (libc::SCHED_RR, 0, 1, 0),
             Self::Idle => (libc::SCHED_IDLE, 0, 0, 0),
+            #[cfg(feature = "kernel")]
+            Self::Member { .. } => unreachable!("members are not made by this call"),
         };
         Attributes {
             size: size_of::<Attributes>() as u32,
@@ -54,6 +66,21 @@ impl Discipline {
             ..Attributes::default()
         }
     }
+}
+
+/// Makes the calling thread a member.
+#[cfg(feature = "kernel")]
+fn join(enclave: u32) -> io::Result<()> {
+    use std::sync::{Mutex, PoisonError};
+
+    /// A handle takes twenty file descriptors; a crew at once would have too many.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let scheduler = revenant_bpf::Scheduler::open().map_err(io::Error::other)?;
+    // SAFETY: no pointers.
+    let tid = unsafe { libc::gettid() } as u32;
+    let joined = revenant::backend::kernel::members::join(&scheduler, enclave, tid);
+    joined.map(drop).map_err(io::Error::other)
 }
 
 /// The slice the kernel gives the calling thread, where it tells: from Linux 6.12 on. Older kernels

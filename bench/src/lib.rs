@@ -7,7 +7,8 @@
 //! [`site`]. Those on real threads share a [`replay`]: its generator follows the [`pacer`], all
 //! stamp with one [`clock`] into [`stamps`], and [`heartbeat`]s tell when a CPU stalled. What comes
 //! back is a [`system::RunOutcome`], which [`measure`] makes rows of. [`simulate`] runs a policy on
-//! the simulator instead, on as many CPUs as one likes. [`preemption`] measures what one costs.
+//! the simulator instead, on as many CPUs as one likes. [`preemption`] measures what one costs, and
+//! `opcosts` (feature `kernel`) each operation of the kernel backend, as rows of [`cost`].
 //!
 //! # Life of a result
 //!
@@ -27,6 +28,8 @@ pub mod destination;
 pub mod discipline;
 pub mod heartbeat;
 pub mod measure;
+#[cfg(feature = "kernel")]
+pub mod opcosts;
 pub mod pacer;
 pub mod preemption;
 pub mod progress;
@@ -40,6 +43,7 @@ pub mod system;
 pub mod workload;
 
 pub mod comparison;
+pub mod cost;
 pub mod curve;
 pub mod document;
 pub mod html;

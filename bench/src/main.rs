@@ -2,6 +2,7 @@
 
 mod cli;
 mod comparing;
+mod costing;
 mod listing;
 mod preempting;
 mod simulating;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => comparing::compare(options),
         Command::Simulate(options) => simulating::simulate(options),
         Command::Preempt(options) => preempting::preempt(&options),
+        Command::Opcosts(options) => costing::opcosts(&options),
         Command::List => {
             print!("{}", listing::list());
             Ok(ExitCode::SUCCESS)

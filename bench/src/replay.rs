@@ -116,6 +116,8 @@ impl<'a> Replay<'a> {
                         resume_unwind(Box::new(Abandoned));
                     }
                     self.heartbeats.beat(monotonic_ns());
+                    // An emulated machine runs one CPU at a time: the generator must get its turn.
+                    std::hint::spin_loop();
                 }
             });
         };

@@ -16,6 +16,8 @@ mod eevdf_slice;
 mod fifo_pool;
 mod ideal;
 mod ideal_ps;
+#[cfg(feature = "kernel")]
+mod member;
 mod revenant;
 mod revenant_batch;
 mod round_robin;
@@ -70,7 +72,17 @@ pub const ALL: &[&dyn System] = &[
     &round_robin::RoundRobin,
     &ideal::Ideal,
     &ideal_ps::IdealPs,
+    #[cfg(feature = "kernel")]
+    &member::Member(PolicyKind::TwoQueue),
+    #[cfg(feature = "kernel")]
+    &member::Member(PolicyKind::Shinjuku),
+    #[cfg(feature = "kernel")]
+    &member::Member(PolicyKind::Fifo),
 ];
+
+/// The systems of `--backend kernel`: its policies, and what they are compared with.
+pub const OF_THE_KERNEL: &[&str] =
+    &["kernel-two-queue", "kernel-shinjuku", "kernel-fifo", "eevdf", "eevdf-100us", "ideal"];
 
 /// What one run is asked to do.
 #[derive(Clone, Copy, Debug)]

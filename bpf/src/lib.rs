@@ -19,6 +19,8 @@ mod loader;
 #[cfg(feature = "kernel")]
 mod mapped;
 #[cfg(feature = "kernel")]
+mod profile;
+#[cfg(feature = "kernel")]
 mod ring;
 #[cfg(feature = "kernel")]
 mod scheduler;
@@ -43,6 +45,8 @@ pub use error::{CallError, LoadError, OpenError};
 pub use loader::{load, unload};
 #[cfg(feature = "kernel")]
 pub use mapped::Mapped;
+#[cfg(feature = "kernel")]
+pub use profile::{ProgramCost, count_programs, programs};
 #[cfg(feature = "kernel")]
 pub use ring::Ring;
 #[cfg(feature = "kernel")]
