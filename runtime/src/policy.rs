@@ -7,6 +7,7 @@ mod fifo_percpu;
 mod kind;
 mod quantum;
 mod run_queue;
+mod share;
 mod shinjuku;
 mod two_queue;
 
@@ -38,6 +39,8 @@ pub struct PolicyCounters {
     pub preempted_batch: u64,
     /// Slices given to demoted tasks ahead of fresh ones, for their minimum share.
     pub shares_granted: u64,
+    /// Slices given to batch tasks ahead of latency-critical ones, for their minimum share.
+    pub batch_shares_granted: u64,
     /// The attained service beyond which a task counts as long, now; `None` if the policy has none.
     pub demotion_threshold_ns: Option<u64>,
 }

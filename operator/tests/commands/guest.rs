@@ -69,8 +69,8 @@ fn a_program_runs_under_a_policy_with_its_children() {
 #[test]
 fn what_is_called_batch_waits_for_the_rest() {
     let Some(_guest) = guest() else { return };
-    // Without a watchdog: batch work has no promise of being served.
-    created("--name web --cpus 2-3 --watchdog 0");
+    // Its share is enough for the watchdog, which is on.
+    created("--name web --cpus 2-3");
     // The shell's child, which nobody has told the policy about, burns.
     let script = "(while :; do :; done); true";
     let words = ["run", "--enclave", "web", "--class", "batch", "--", "sh", "-c", script];
@@ -87,11 +87,14 @@ fn what_is_called_batch_waits_for_the_rest() {
     std::thread::sleep(Duration::from_secs(3));
     let batch_ticks = cpu_ticks(burners[0]) - before.0;
     let ticks = cpu_ticks(burning.pid()) - before.1;
-    assert!(batch_ticks * 5 < ticks, "batch {batch_ticks} ticks, the rest {ticks}");
-    // It takes CPU time to die, too.
-    drop(burning);
+    // Under emulation a slice lasts until it is the turn of the CPU the agent is on, some 10 ms.
+    assert!(batch_ticks * 2 < ticks, "batch {batch_ticks} ticks, the rest {ticks}");
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(enclaves()[0]["state"], "attached", "the watchdog of 5 s found nobody unserved");
+    // To die takes CPU time, which is there beside those that burn.
     burners.iter().chain(&shell).for_each(|pid| signal((*pid).into(), libc::SIGKILL));
     batch.0.wait().unwrap();
+    goes_on(burning.pid());
     destroyed("web");
 }
 
