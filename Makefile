@@ -28,6 +28,7 @@ check: ## formatting, lints and documentation, warnings being errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+	@scripts/check-kernel
 
 loom: ## every interleaving of the lock-free parts, up to three preemptions
 	$(NEEDS)

@@ -42,7 +42,7 @@ impl Class {
         Self { slo: Some(Duration::from_micros(us)), ..Self::default() }
     }
 
-    /// Gets the CPU time nobody else wants, and loses it at once when somebody does.
+    /// Gets the CPU time nobody else wants, and loses it at once when somebody does; 1 % at least.
     pub fn batch() -> Self {
         Self { tier: Tier::Batch, ..Self::default() }
     }

@@ -17,7 +17,7 @@ pub enum Tier {
     /// Somebody waits for it.
     #[default]
     LatencyCritical,
-    /// Gets the idle share, and loses it at once when a latency-critical task arrives.
+    /// Gets what is idle, and loses it at once when a latency-critical task arrives; 1 % at least.
     Batch,
 }
 

@@ -7,6 +7,7 @@ mod fifo_percpu;
 mod kind;
 mod quantum;
 mod run_queue;
+mod share;
 mod shinjuku;
 mod two_queue;
 
@@ -20,6 +21,7 @@ pub use two_queue::{Demotion, TwoQueue, TwoQueueOptions};
 
 use crate::enclave::Enclave;
 use crate::message::{Message, MessageKind};
+use crate::offer::Offers;
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
 
@@ -38,6 +40,8 @@ pub struct PolicyCounters {
     pub preempted_batch: u64,
     /// Slices given to demoted tasks ahead of fresh ones, for their minimum share.
     pub shares_granted: u64,
+    /// Slices given to batch tasks ahead of latency-critical ones, for their minimum share.
+    pub batch_shares_granted: u64,
     /// The attained service beyond which a task counts as long, now; `None` if the policy has none.
     pub demotion_threshold_ns: Option<u64>,
 }
@@ -108,6 +112,11 @@ pub trait Policy {
 
     /// A transaction failed, and its task is still queued.
     fn commit_failed(&mut self, now_ns: u64, task: &Task, transaction: &Transaction);
+
+    /// Offers tasks that any CPU about to idle may take without asking, best first: those that
+    /// [`Self::schedule`] would place there. Called after the transactions were committed, where
+    /// the backend has a use for it.
+    fn offer(&self, _enclave: &Enclave, _offers: &mut Offers) {}
 
     /// What the policy did so far.
     fn counters(&self) -> PolicyCounters {

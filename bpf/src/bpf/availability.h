@@ -80,8 +80,10 @@ int BPF_PROG(rv_switch, bool preempt, struct task_struct *prev, struct task_stru
 		return 0;
 	/* Kept up for nobody, too: whoever claims the CPU must not wait for its next switch. */
 	if (!c->owner) {
-		if (c->is_busy != is_higher(next))
+		if (c->is_busy != is_higher(next)) {
+			c->busy_times += is_higher(next);
 			__sync_lock_test_and_set(&c->is_busy, is_higher(next));
+		}
 		return 0;
 	}
 	enclave = c->owner - 1;

@@ -38,7 +38,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NAME", conflicts_with_all = CREATION)]
     pub(crate) enclave: Option<String>,
 
-    /// What to tell the policy about its threads: `batch` (they get what nobody else wants), or the
+    /// What to tell the policy about its threads: `batch` (they get what nobody else wants,
+    /// and 1 % at least), or the
     /// number of a class.
     #[arg(long, value_name = "CLASS", value_parser = value::class)]
     pub(crate) class: Option<ClassChoice>,

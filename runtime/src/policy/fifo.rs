@@ -1,7 +1,8 @@
 //! One queue for all CPUs; a task runs until it blocks or is done.
 
 use crate::enclave::Enclave;
-use crate::policy::{BatchTier, Policy, RunQueue};
+use crate::offer::Offers;
+use crate::policy::{BatchTier, Policy, PolicyCounters, RunQueue};
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
 
@@ -32,6 +33,7 @@ impl Policy for Fifo {
     }
 
     fn schedule(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
+        self.batch_tier.grant(now_ns, enclave, batch);
         if !self.queue.is_empty(enclave) {
             for cpu in self.batch_tier.cpus_for_critical(enclave) {
                 let Some(task) = self.queue.pop_front(enclave) else { break };
@@ -45,5 +47,14 @@ impl Policy for Fifo {
         if !self.batch_tier.accept_failed(task) {
             self.queue.push_front(task.id);
         }
+    }
+
+    fn offer(&self, enclave: &Enclave, offers: &mut Offers) {
+        offers.extend(self.queue.iter(enclave));
+    }
+
+    fn counters(&self) -> PolicyCounters {
+        let batch_shares_granted = self.batch_tier.shares_granted();
+        PolicyCounters { batch_shares_granted, ..PolicyCounters::default() }
     }
 }

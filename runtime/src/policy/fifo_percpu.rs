@@ -2,7 +2,7 @@
 
 use crate::cpu::{CpuId, CpuSet};
 use crate::enclave::Enclave;
-use crate::policy::{BatchTier, Policy, RunQueues};
+use crate::policy::{BatchTier, Policy, PolicyCounters, RunQueues};
 use crate::task::{Task, TaskId};
 use crate::transaction::{Batch, Transaction};
 
@@ -114,14 +114,13 @@ impl Policy for FifoPerCpu {
     }
 
     fn schedule(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
+        self.batch_tier.grant(now_ns, enclave, batch);
         self.place(enclave);
         self.rehome(enclave);
         if !self.waiting.is_empty() {
-            for cpu in self.waiting.and(enclave.idle()).iter() {
-                self.start_next(cpu, enclave, batch);
-            }
             let waiting = self.waiting;
-            for cpu in self.batch_tier.victims(enclave).filter(|cpu| waiting.contains(*cpu)) {
+            let cpus = self.batch_tier.cpus_for_critical(enclave);
+            for cpu in cpus.filter(|cpu| waiting.contains(*cpu)) {
                 self.start_next(cpu, enclave, batch);
             }
         }
@@ -133,5 +132,10 @@ impl Policy for FifoPerCpu {
             self.queues.push_front(self.order[transaction.cpu.index()], task.id);
             self.waiting.insert(transaction.cpu);
         }
+    }
+
+    fn counters(&self) -> PolicyCounters {
+        let batch_shares_granted = self.batch_tier.shares_granted();
+        PolicyCounters { batch_shares_granted, ..PolicyCounters::default() }
     }
 }

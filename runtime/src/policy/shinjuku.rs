@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::quantum::Quantum;
 use crate::enclave::Enclave;
+use crate::offer::Offers;
 use crate::policy::{
     BatchTier, Policy, PolicyCounters, PolicyOptionError, PolicyOptions, RunQueue,
 };
@@ -37,11 +38,10 @@ impl Shinjuku {
     }
 
     fn fill(&mut self, enclave: &Enclave, batch: &mut Batch) {
-        let idle_count = enclave.idle().len();
-        for (place, cpu) in self.batch_tier.cpus_for_critical(enclave).enumerate() {
+        for cpu in self.batch_tier.cpus_for_critical(enclave) {
             let Some(task) = self.queue.pop_front(enclave) else { break };
             batch.push(Transaction::new(task.id, task.seq, cpu));
-            self.counters.preempted_batch += u64::from(place >= idle_count);
+            self.counters.preempted_batch += u64::from(!enclave.idle().contains(cpu));
         }
     }
 
@@ -50,6 +50,9 @@ impl Shinjuku {
         queue.front(enclave)?;
         let used_ns = |task: &Task| (!BatchTier::owns(task)).then_some(0);
         let next_ns = quantum.sweep(now_ns, enclave, used_ns, |cpu, _| {
+            if batch.names(cpu) {
+                return ControlFlow::Continue(());
+            }
             let Some(task) = queue.pop_front(enclave) else {
                 return ControlFlow::Break(());
             };
@@ -90,13 +93,14 @@ impl Policy for Shinjuku {
     }
 
     fn schedule(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
+        self.batch_tier.grant(now_ns, enclave, batch);
         if self.queue.is_empty(enclave) {
             return self.batch_tier.schedule(now_ns, enclave, batch);
         }
         self.fill(enclave, batch);
         let rotate_ns = self.rotate(now_ns, enclave, batch);
-        // Batch tasks get a CPU only when the queue is empty, and then nothing needs rotating.
-        rotate_ns.or_else(|| self.batch_tier.schedule(now_ns, enclave, batch))
+        let batch_ns = self.batch_tier.schedule(now_ns, enclave, batch);
+        [rotate_ns, batch_ns].into_iter().flatten().min()
     }
 
     fn commit_failed(&mut self, _now_ns: u64, task: &Task, _transaction: &Transaction) {
@@ -106,7 +110,11 @@ impl Policy for Shinjuku {
         }
     }
 
+    fn offer(&self, enclave: &Enclave, offers: &mut Offers) {
+        offers.extend(self.queue.iter(enclave));
+    }
+
     fn counters(&self) -> PolicyCounters {
-        self.counters
+        PolicyCounters { batch_shares_granted: self.batch_tier.shares_granted(), ..self.counters }
     }
 }

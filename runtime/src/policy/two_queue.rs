@@ -3,21 +3,21 @@
 use std::ops::ControlFlow;
 
 use super::quantum::Quantum;
+use super::share::Share;
 use crate::cpu::CpuId;
 use crate::enclave::Enclave;
+use crate::offer::Offers;
 use crate::policy::{BatchTier, Policy, PolicyCounters, PolicyOptionError, PolicyOptions};
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
 
 mod options;
 mod record;
-mod share;
 mod threshold;
 mod waiting;
 
 pub use options::{Demotion, TwoQueueOptions};
-use record::Record;
-use share::Share;
+use record::{Record, under_way_ns};
 use threshold::Threshold;
 use waiting::{Level, Place, Waiting};
 
@@ -79,7 +79,7 @@ impl TwoQueue {
         self.counters.demoted += u64::from(is_new);
     }
 
-    /// Places tasks on idle CPUs, and on those of batch tasks.
+    /// Places tasks on idle CPUs, and on those of batch tasks that were not granted a slice.
     fn fill(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) {
         for cpu in self.batch_tier.cpus_for_critical(enclave) {
             let granted = self.grant(now_ns, cpu, enclave);
@@ -92,7 +92,7 @@ impl TwoQueue {
     /// A demoted task that goes ahead of the fresh ones, because its kind is owed a slice.
     fn grant<'e>(&mut self, now_ns: u64, cpu: CpuId, enclave: &'e Enclave) -> Option<&'e Task> {
         let threshold_ns = self.threshold.ns();
-        if !self.share.owes_slice(|| share::under_way_ns(now_ns, enclave, threshold_ns)) {
+        if !self.share.owes_slice(|| under_way_ns(now_ns, enclave, threshold_ns)) {
             return None;
         }
         let task = self.waiting.pop_demoted(enclave)?;
@@ -135,7 +135,8 @@ impl TwoQueue {
     fn victim(&mut self, now_ns: u64, enclave: &Enclave, batch: &Batch) -> Option<CpuId> {
         let mut longest: Option<(u64, CpuId)> = None;
         let mut next_ns = u64::MAX;
-        for (cpu, task) in enclave.running().filter(|(cpu, _)| !batch.names(*cpu)) {
+        let is_left_alone = |cpu| batch.names(cpu) || self.batch_tier.is_granted(cpu);
+        for (cpu, task) in enclave.running().filter(|(cpu, _)| !is_left_alone(*cpu)) {
             let attained_ns = enclave.attained_ns(task, now_ns);
             let demoted_ns = now_ns + self.threshold.ns().saturating_sub(attained_ns);
             let from_ns = demoted_ns.max(self.share.granted_until_ns(cpu, task.id));
@@ -282,6 +283,7 @@ impl Policy for TwoQueue {
     }
 
     fn schedule(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
+        self.batch_tier.grant(now_ns, enclave, batch);
         if self.waiting.is_empty() {
             return self.batch_tier.schedule(now_ns, enclave, batch);
         }
@@ -306,8 +308,16 @@ impl Policy for TwoQueue {
         }
     }
 
+    fn offer(&self, enclave: &Enclave, offers: &mut Offers) {
+        offers.extend(self.waiting.all_fresh(enclave));
+    }
+
     fn counters(&self) -> PolicyCounters {
-        PolicyCounters { demotion_threshold_ns: Some(self.threshold.ns()), ..self.counters }
+        PolicyCounters {
+            demotion_threshold_ns: Some(self.threshold.ns()),
+            batch_shares_granted: self.batch_tier.shares_granted(),
+            ..self.counters
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use revenant::status::Status;
 use revenant::task::{TaskId, TaskState};
 
 use crate::guest::{
-    self, FOR_EVER, busy_times, sleeps, stay_on_the_first_cpu, use_any_cpu, wait_for,
+    self, FOR_EVER, busy_before, sleeps, stay_on_the_first_cpu, use_any_cpu, wait_for,
 };
 use crate::world::{Step, World};
 
@@ -119,7 +119,7 @@ impl World for KernelWorld {
         scheduler.attach_agent(enclave, None).expect("it has no agent");
         let mut kernel = Kernel::open(scheduler, enclave, 0, channel_capacity).expect("a ring");
         kernel.begin();
-        let busy_before = busy_times(kernel.scheduler(), &own);
+        let busy_before = busy_before(kernel.scheduler(), &own);
         Self { kernel, players: Vec::new(), busy_before }
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use revenant::cpu::CpuSet;
+use revenant::cpu::{CpuId, CpuSet};
 use revenant_bpf::{OpenError, Scheduler};
 
 /// What never happens looks like this, in a guest under emulation.
@@ -48,6 +48,12 @@ pub(crate) fn note_disturbances(scheduler: &Scheduler, cpus: &CpuSet, before: u6
 /// How often a higher class took one of the CPUs.
 pub(crate) fn busy_times(scheduler: &Scheduler, cpus: &CpuSet) -> u64 {
     cpus.iter().map(|cpu| scheduler.cpus()[cpu.index()].busy_times.load(Ordering::SeqCst)).sum()
+}
+
+/// The same before a world begins: one that has a CPU just then disturbs the world, too.
+pub(crate) fn busy_before(scheduler: &Scheduler, cpus: &CpuSet) -> u64 {
+    let is_busy = |cpu: &CpuId| scheduler.cpus()[cpu.index()].is_busy.load(Ordering::SeqCst) != 0;
+    busy_times(scheduler, cpus).saturating_sub(cpus.iter().filter(is_busy).count() as u64)
 }
 
 /// The loaded scheduler; loads it if there is none, or if the last one has ended.

@@ -212,7 +212,7 @@ impl Stage {
         guest::stay_on_the_first_cpu();
         let scheduler = guest::scheduler();
         let enclave = enclaves::create(&scheduler, spec).expect("its CPUs are free");
-        let busy_before = guest::busy_times(&scheduler, &spec.cpus);
+        let busy_before = guest::busy_before(&scheduler, &spec.cpus);
         let mut kernel = Kernel::open(scheduler, enclave, 0, capacity).expect("a ring");
         kernel.begin();
         let cpus = spec.cpus;

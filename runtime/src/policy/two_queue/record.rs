@@ -1,6 +1,8 @@
 //! What the two-queue policy remembers of a task between its stints.
 
 use super::waiting::Place;
+use crate::enclave::Enclave;
+use crate::policy::BatchTier;
 use crate::task::{Task, TaskId};
 
 /// Attained service at a few moments of a task's life.
@@ -44,4 +46,11 @@ impl Record {
         }
         is_new
     }
+}
+
+/// Service of tasks that ran for more than `threshold_ns`, in stints that are not over yet.
+pub(super) fn under_way_ns(now_ns: u64, enclave: &Enclave, threshold_ns: u64) -> u64 {
+    let critical = enclave.running().map(|(_, task)| task).filter(|task| !BatchTier::owns(task));
+    let demoted = critical.filter(|task| enclave.attained_ns(task, now_ns) >= threshold_ns);
+    demoted.map(|task| enclave.stint_ns(task, now_ns)).sum()
 }

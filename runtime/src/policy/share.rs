@@ -1,18 +1,17 @@
-//! The minimum share: demoted tasks must not starve behind an endless stream of fresh ones.
+//! The minimum share: tasks that others go before must not starve behind an endless stream of them.
 
 use crate::cpu::CpuId;
 use crate::enclave::Enclave;
-use crate::policy::BatchTier;
 use crate::task::TaskId;
 
-/// How far back service counts. Halved, bursts of fresh tasks of a few ms would be interrupted;
+/// How far back service counts. Halved, bursts of preferred tasks of a few ms would be interrupted;
 /// doubled, a starving task would wait that much longer for its first slice.
 const WINDOW_NS: u64 = 10_000_000;
 
-/// What a grant is worth. A fresh task can wait this long for a CPU that was granted.
+/// What a grant is worth. A preferred task can wait this long for a CPU that was granted.
 const SLICE_NS: u64 = 500_000;
 
-/// An account of the CPU time demoted tasks are owed while they wait.
+/// An account of the CPU time that those who come last are owed while they wait.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Share {
     /// CPUs' worth of time owed: the share of all the enclave's CPUs.
@@ -24,7 +23,7 @@ pub(super) struct Share {
     grants_open: usize,
 }
 
-/// A slice that fresh tasks must wait for.
+/// A slice that preferred tasks must wait for.
 #[derive(Clone, Copy, Debug)]
 struct Grant {
     task: TaskId,
@@ -42,17 +41,19 @@ impl Share {
         self.grants.resize(cpus.last().map_or(0, |cpu| cpu.index() + 1), None);
     }
 
-    /// Time passed; demoted tasks are owed for it only if some waited, or would have without a grant.
-    pub(super) fn advance(&mut self, now_ns: u64, somebody_waits: bool) {
+    /// Time passed, how much is returned; it is owed for only if somebody waited, or would have
+    /// without a grant.
+    pub(super) fn advance(&mut self, now_ns: u64, somebody_waits: bool) -> u64 {
         let elapsed_ns = now_ns.saturating_sub(self.counted_until_ns);
         self.counted_until_ns = now_ns;
         if somebody_waits || self.grants_open > 0 {
             self.owed_ns += elapsed_ns as f64 * self.rate;
         }
         self.clamp();
+        elapsed_ns
     }
 
-    /// Demoted tasks received CPU time.
+    /// Those it is about received CPU time.
     pub(super) fn received(&mut self, service_ns: u64) {
         self.owed_ns -= service_ns as f64;
         self.clamp();
@@ -65,7 +66,7 @@ impl Share {
         self.owed_ns -= SLICE_NS as f64;
     }
 
-    /// Until when fresh tasks must leave `task` alone on `cpu`; 0 if they need not.
+    /// Until when preferred tasks must leave `task` alone on `cpu`; 0 if they need not.
     pub(super) fn granted_until_ns(&self, cpu: CpuId, task: TaskId) -> u64 {
         self.grants[cpu.index()].filter(|grant| grant.task == task).map_or(0, |g| g.until_ns)
     }
@@ -80,6 +81,18 @@ impl Share {
         }
     }
 
+    /// Who has a slice on `cpu`, and until when.
+    pub(super) fn granted(&self, cpu: CpuId) -> Option<(TaskId, u64)> {
+        self.grants[cpu.index()].map(|grant| (grant.task, grant.until_ns))
+    }
+
+    /// When a slice is owed if nothing is received until then; `now_ns` if it is already, `None` if
+    /// it never will be.
+    pub(super) fn owed_at_ns(&self, now_ns: u64) -> Option<u64> {
+        let missing_ns = (SLICE_NS as f64 - self.owed_ns).max(0.0);
+        (self.rate > 0.0).then(|| now_ns + (missing_ns / self.rate).ceil() as u64)
+    }
+
     /// Whether a slice is owed, when `running_ns` of service is under way and not yet counted.
     pub(super) fn owes_slice(&self, running_ns: impl FnOnce() -> u64) -> bool {
         let slice_ns = SLICE_NS as f64;
@@ -91,13 +104,6 @@ impl Share {
         let most_ns = (self.rate * WINDOW_NS as f64).max(SLICE_NS as f64);
         self.owed_ns = self.owed_ns.clamp(-most_ns, most_ns);
     }
-}
-
-/// Service of tasks that ran for more than `threshold_ns`, in stints that are not over yet.
-pub(super) fn under_way_ns(now_ns: u64, enclave: &Enclave, threshold_ns: u64) -> u64 {
-    let critical = enclave.running().map(|(_, task)| task).filter(|task| !BatchTier::owns(task));
-    let demoted = critical.filter(|task| enclave.attained_ns(task, now_ns) >= threshold_ns);
-    demoted.map(|task| enclave.stint_ns(task, now_ns)).sum()
 }
 
 #[cfg(test)]
@@ -114,10 +120,12 @@ mod tests {
     #[test]
     fn a_slice_is_owed_after_starving_for_the_window() {
         let mut share = starving();
+        assert_eq!(share.owed_at_ns(0), Some(WINDOW_NS));
         share.advance(WINDOW_NS - 1_000, true);
         assert!(!share.owes_slice(|| 0));
         share.advance(WINDOW_NS, true);
         assert!(share.owes_slice(|| 0));
+        assert_eq!(share.owed_at_ns(WINDOW_NS), Some(WINDOW_NS));
         assert!(!share.owes_slice(|| 1), "what runs already counts");
         share.received(SLICE_NS);
         assert!(!share.owes_slice(|| 0));
