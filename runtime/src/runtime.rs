@@ -54,6 +54,10 @@ impl Parts {
 /// How long a dropped runtime waits for requests that were told to end.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Looks for the dispatcher's answer, 100 us apart: a second in all, ten times what a busy machine's
+/// scheduler makes a thread wait.
+const STATS_ATTEMPTS: usize = 10_000;
+
 /// A request that was not over when the drain's time was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
@@ -185,7 +189,8 @@ impl Runtime {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         reader.ask();
         self.shared.ring_dispatcher();
-        for _ in 0..100 {
+        // A dispatcher that is there answers within a turn; on a busy machine its turn may come late.
+        for _ in 0..STATS_ATTEMPTS {
             if reader.take() || self.shared.is_orphaned() || self.dispatcher.is_none() {
                 break;
             }
