@@ -79,9 +79,11 @@ impl Member {
         let scale = (shortest.fold(f64::INFINITY, f64::min) / SHORT_NS).max(1.0);
         let scaled = |ns: u64| (ns as f64 * scale) as u64;
         let defaults = TwoQueueOptions::default();
-        let (min_ns, max_ns) = defaults.demotion.bounds_ns();
+        let (_, max_ns) = defaults.demotion.bounds_ns();
+        // The threshold finds the gap by itself; it need only not look for it below the shortest class.
+        let min_ns = (2.0 * scale * SHORT_NS) as u64;
         let two_queue = TwoQueueOptions {
-            demotion: Demotion::Adaptive { min_ns: scaled(min_ns), max_ns: scaled(max_ns) },
+            demotion: Demotion::Adaptive { min_ns, max_ns: scaled(max_ns) },
             demoted_quantum_ns: scaled(defaults.demoted_quantum_ns),
             ..defaults
         };

@@ -32,6 +32,17 @@ impl Policy for Fifo {
         }
     }
 
+    fn task_preempted(&mut self, _now_ns: u64, task: &Task) {
+        // A higher class took its CPU, or batch work its share: it is still its turn.
+        if !self.batch_tier.accept(task) {
+            self.queue.push_front(task.id);
+        }
+    }
+
+    fn task_yield(&mut self, now_ns: u64, task: &Task) {
+        self.task_new(now_ns, task);
+    }
+
     fn schedule(&mut self, now_ns: u64, enclave: &Enclave, batch: &mut Batch) -> Option<u64> {
         self.batch_tier.grant(now_ns, enclave, batch);
         if !self.queue.is_empty(enclave) {

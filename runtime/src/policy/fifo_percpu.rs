@@ -108,6 +108,21 @@ impl Policy for FifoPerCpu {
         }
     }
 
+    fn task_preempted(&mut self, now_ns: u64, task: &Task) {
+        // A higher class took its CPU, or batch work its share: it is still its turn.
+        match self.home(task.id).filter(|_| !BatchTier::owns(task)) {
+            Some(cpu) => {
+                self.queues.push_front(self.order[cpu.index()], task.id);
+                self.waiting.insert(cpu);
+            }
+            None => self.task_new(now_ns, task),
+        }
+    }
+
+    fn task_yield(&mut self, now_ns: u64, task: &Task) {
+        self.task_new(now_ns, task);
+    }
+
     fn task_dead(&mut self, _now_ns: u64, task: &Task) {
         // The length of a queue decides where newcomers go, so the dead must not count.
         self.queues.remove(task.id.index);
