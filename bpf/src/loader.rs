@@ -76,6 +76,14 @@ fn attach(mut skeleton: RevenantSkel<'_>, features: Features) -> Result<(), Load
             "wakeup_link",
             skeleton.progs.rv_wakeup.attach().map_err(refused("attach to sched_wakeup"))?,
         ),
+        (
+            "exit_link",
+            skeleton
+                .progs
+                .rv_thread_exit
+                .attach()
+                .map_err(refused("attach to sched_process_exit"))?,
+        ),
     ];
     let scheduler = Scheduler::open_pins().map_err(|source| LoadError::Pin {
         path: PINS.to_owned(),

@@ -81,7 +81,7 @@ static __noinline int forget_agent_thread(u32 tid)
 	return 0;
 }
 
-/* In `exit_task`, which every thread of the machine passes. */
+/* In whichever comes first of the two ends below, which every thread of the machine passes. */
 static __always_inline void notice_death(const struct task_struct *p)
 {
 	u32 tid = p->pid;
@@ -96,6 +96,17 @@ static __always_inline void notice_death(const struct task_struct *p)
 	e = enclave_at(agent.enclave);
 	if (e && e->agent_tgid == (u32)p->tgid && e->orphaned_ns == agent.after_ns)
 		orphan(e, agent.enclave);
+}
+
+/*
+ * Before a dying agent gives its memory back, which takes long where much of it was locked: its threads
+ * should not have to wait for that. Kernels before 6.16 come here afterwards; `exit_task` is no later.
+ */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(rv_thread_exit, struct task_struct *p)
+{
+	notice_death(p);
+	return 0;
 }
 
 #endif

@@ -59,3 +59,31 @@ fn a_successor_that_fails_to_start_leaves_the_old_one_serving() {
     fleet.await_progress();
     assert_eq!(fleet.record().fallback_runs.load(Ordering::Relaxed), unserved);
 }
+
+#[test]
+fn sixty_four_threads_outlive_upgrades_and_deaths_of_their_agents() {
+    let _alone = alone();
+    let fleet = Fleet::new("crowded", "1-3", 64);
+    let options = AgentOptions::new(fleet.enclave);
+    let mut present = AgentProcess::start(&options, TwoQueue::default()).expect("it serves");
+    let options = AgentOptions { takes_over: true, ..options };
+    let mut blackouts = Vec::new();
+    for _ in 0..5 {
+        let successor = AgentProcess::start(&options, TwoQueue::default()).expect("it takes over");
+        fleet.await_that("gone", || present.has_ended());
+        present = successor;
+        blackouts.push(fleet.record().blackout_ns.load(Ordering::Relaxed) / 1000);
+        fleet.await_progress();
+    }
+    let served = || fleet.record().fallback_runs.load(Ordering::Relaxed);
+    let before = served();
+    // SAFETY: no pointers; the child is ours and was not waited for.
+    unsafe { libc::kill(present.pid() as libc::pid_t, libc::SIGKILL) };
+    let killed = std::time::Instant::now();
+    fleet.await_that("served without an agent", || served() > before);
+    let fallback = killed.elapsed();
+    fleet.await_progress();
+    println!(
+        "64 threads: blackouts of upgrades {blackouts:?} us; first served {fallback:?} after a kill"
+    );
+}
