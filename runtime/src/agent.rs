@@ -3,7 +3,6 @@
 use crate::backend::Backend;
 use crate::enclave::{Applied, Enclave};
 use crate::message::MessageKind;
-use crate::offer::Offers;
 use crate::policy::{Policy, deliver};
 use crate::task::TaskState;
 use crate::transaction::{Batch, Outcome};
@@ -51,7 +50,6 @@ pub struct Agent<P> {
     policy: P,
     enclave: Enclave,
     batch: Batch,
-    offers: Offers,
     counters: AgentCounters,
 }
 
@@ -61,8 +59,7 @@ impl<P: Policy> Agent<P> {
         policy.attach(&enclave);
         // One transaction a CPU and turn is all a policy can mean.
         let batch = Batch::with_capacity(enclave.cpus().len().max(1));
-        let offers = Offers::with_capacity(enclave.cpus().len());
-        Self { policy, enclave, batch, offers, counters: AgentCounters::default() }
+        Self { policy, enclave, batch, counters: AgentCounters::default() }
     }
 
     /// The image of the enclave.
@@ -92,16 +89,11 @@ impl<P: Policy> Agent<P> {
         }
         self.batch.clear();
         let wake_at_ns = self.policy.schedule(now_ns, &self.enclave, &mut self.batch);
-        let (mut committed, mut failed) = (0, 0);
-        if !self.batch.is_empty() {
-            backend.commit(now_ns, seq_read, &mut self.batch);
-            (committed, failed) = self.take_outcomes(now_ns);
+        if self.batch.is_empty() {
+            return Turn { messages, wake_at_ns, ..Turn::default() };
         }
-        if backend.wants_offers() {
-            self.offers.clear();
-            self.policy.offer(&self.enclave, &mut self.offers);
-            backend.offer(self.offers.as_slice());
-        }
+        backend.commit(now_ns, seq_read, &mut self.batch);
+        let (committed, failed) = self.take_outcomes(now_ns);
         Turn { messages, committed, failed, wake_at_ns }
     }
 

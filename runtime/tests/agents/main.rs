@@ -4,7 +4,6 @@
 #![allow(clippy::disallowed_methods, reason = "real threads take real time")]
 
 mod allocation;
-mod fast_path;
 mod faults;
 mod fleet;
 mod handoff;
