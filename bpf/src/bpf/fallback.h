@@ -7,17 +7,21 @@
 
 #include "fast_path.h"
 
-/* In `dispatch`. This CPU's own queue first, then the others' in order. */
-static __always_inline bool serve_orphan(struct rv_enclave *e, u32 cpu, u32 enclave)
+/*
+ * In `dispatch`. Begins at another queue each time: a CPU that the fair class keeps would else leave
+ * the tasks of its queue to CPUs that have their own to serve first, for ever.
+ */
+static __always_inline bool serve_orphan(struct rv_enclave *e, u32 enclave)
 {
 	struct rv_machine *m = the_machine();
-	u32 cpus = m ? m->cpus : 0, other;
+	u32 cpus = m ? m->cpus : 0, first, other;
 	int i;
 
-	if (cpus > RV_CPUS_MAX)
+	if (!cpus || cpus > RV_CPUS_MAX)
 		return false;
+	first = (u32)e->fallback_runs % cpus;
 	bpf_for(i, 0, cpus) {
-		other = cpu + i;
+		other = first + i;
 		if (other >= cpus)
 			other -= cpus;
 		if (scx_bpf_dsq_move_to_local(hold_of(enclave, other))) {

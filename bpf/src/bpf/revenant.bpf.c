@@ -52,7 +52,7 @@ void BPF_PROG(rv_dispatch, s32 cpu, struct task_struct *prev)
 	if (!e)
 		return;
 	if (e->state != RV_ENCLAVE_ATTACHED)
-		serve_orphan(e, cpu, enclave);
+		serve_orphan(e, enclave);
 	else
 		take_fast_path(e, c, cpu, enclave);
 }

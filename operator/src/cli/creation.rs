@@ -56,7 +56,8 @@ pub(crate) struct Creation {
     #[command(flatten)]
     pub(crate) limits: Limits,
 
-    /// CPUs about to idle take what the agent has offered them, without asking it.
+    /// CPUs about to idle take what the agent has offered them, without asking it; the agents that
+    /// come with this command offer nothing yet.
     #[arg(long)]
     pub(crate) fast_path: bool,
 }

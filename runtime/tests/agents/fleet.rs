@@ -12,7 +12,7 @@ use revenant::cpu::CpuSet;
 use revenant_bpf::Scheduler;
 
 /// What a thread that was lost looks like, in a guest under emulation.
-pub(crate) const FOR_EVER: Duration = Duration::from_secs(30);
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(60);
 
 static ALONE: Mutex<()> = Mutex::new(());
 
