@@ -21,22 +21,31 @@ static __always_inline void settle(struct rv_enclave *e, struct rv_transaction *
 		e->outcomes[outcome]++;
 }
 
-/* The agent gives this very CPU to the task, unless it missed a message. */
-static __always_inline u32 commit_local(const struct rv_commit *args, struct rv_transaction *txn)
+/*
+ * Arms the latch of a transaction's CPU. If that is the agent's own, it must not sleep on its decision
+ * when a message has come since: checked last, as ghOSt does.
+ */
+static __always_inline u32 arm_for(const struct rv_commit *args, struct rv_transaction *txn)
 {
 	u32 place = channel_index(args->enclave, args->channel), outcome;
+	bool is_local = txn->cpu == args->local_cpu;
 	struct rv_channel *channel = bpf_map_lookup_elem(&channels, &place);
 
-	outcome = arm(txn, args->enclave, true);
-	if (outcome != RV_COMMITTED)
+	outcome = arm(txn, args->enclave, is_local);
+	if (outcome != RV_COMMITTED || !is_local || (channel && channel->seq == args->seq_read))
 		return outcome;
-	/* Last, as ghOSt does: the decision is right, but the agent must not sleep on it. */
-	if (!channel || channel->seq != args->seq_read) {
-		disarm(args->local_cpu);
-		return RV_AGENT_STALE;
-	}
-	fire(args->local_cpu, true);
-	return RV_COMMITTED;
+	disarm(args->local_cpu);
+	return RV_AGENT_STALE;
+}
+
+/* The agent gives this very CPU to the task. */
+static __always_inline u32 commit_local(const struct rv_commit *args, struct rv_transaction *txn)
+{
+	u32 outcome = arm_for(args, txn);
+
+	if (outcome == RV_COMMITTED)
+		fire(args->local_cpu, true);
+	return outcome;
 }
 
 static __always_inline void commit_group(const struct rv_commit *args, struct rv_enclave *e)
@@ -69,7 +78,7 @@ static __always_inline void commit_together(const struct rv_commit *args, struct
 		txn = transaction_at(args->enclave, args->first + i);
 		if (!txn)
 			break;
-		outcome = arm(txn, args->enclave, txn->cpu == args->local_cpu);
+		outcome = arm_for(args, txn);
 		txn->outcome = outcome;
 		all = all && outcome == RV_COMMITTED;
 	}

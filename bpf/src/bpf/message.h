@@ -42,12 +42,12 @@ static __noinline int post(u32 channel_index, struct rv_message *message)
 		return 0;
 	}
 	*place = *message;
-	/* The ring's submit is the release its reader's acquire pairs with. */
 	/*
 	 * That a task runs is what its agent has just decided. To wake a local agent for it would take
 	 * the CPU from the task at once, without end. Forced, as such a message may lie unread before.
 	 */
 	wakes = channel->wakes && message->kind != RV_TASK_ON_CPU;
+	/* The ring's submit is the release its reader's acquire pairs with. */
 	bpf_ringbuf_submit(place, wakes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 	return 0;
 }

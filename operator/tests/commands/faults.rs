@@ -10,7 +10,7 @@ use crate::program::run;
 
 #[test]
 fn threads_outlive_their_agent_and_get_another() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     created("--name web --cpus 1-3 --orphan-limit 0");
     let burning = burning();
     run(&format!("move --enclave web {}", burning.pid())).ended(0);
@@ -26,7 +26,7 @@ fn threads_outlive_their_agent_and_get_another() {
 
 #[test]
 fn an_enclave_without_an_agent_ends_in_time_and_says_why() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     created("--name web --cpus 1-3 --orphan-limit 1s");
     let burning = burning();
     run(&format!("move --enclave web {}", burning.pid())).ended(0);
@@ -41,7 +41,7 @@ fn an_enclave_without_an_agent_ends_in_time_and_says_why() {
 
 #[test]
 fn an_agent_that_hangs_is_no_agent() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     created("--name web --cpus 1-3 --silence-limit 200ms --orphan-limit 1s");
     let burning = burning();
     run(&format!("move --enclave web {}", burning.pid())).ended(0);
@@ -53,7 +53,7 @@ fn an_agent_that_hangs_is_no_agent() {
 
 #[test]
 fn the_next_command_cleans_what_a_crash_has_left() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     created("--name web --cpus 1-3 --orphan-limit 300ms");
     let burning = burning();
     run(&format!("move --enclave web {}", burning.pid())).ended(0);
@@ -72,7 +72,7 @@ fn the_next_command_cleans_what_a_crash_has_left() {
 
 #[test]
 fn the_next_command_replaces_a_keeper() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     created("--name web --cpus 1-3 --orphan-limit 500ms");
     let burning = burning();
     run(&format!("move --enclave web {}", burning.pid())).ended(0);
@@ -85,7 +85,7 @@ fn the_next_command_replaces_a_keeper() {
 
 #[test]
 fn a_successor_that_cannot_begin_leaves_the_agent_serving() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     created("--name web --cpus 1-3");
     let burning = burning();
     run(&format!("move --enclave web {}", burning.pid())).ended(0);
@@ -103,7 +103,7 @@ fn a_successor_that_cannot_begin_leaves_the_agent_serving() {
 
 #[test]
 fn a_scheduler_that_the_kernel_ended_is_no_obstacle() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     created("--name web --cpus 1-3");
     let burning = burning();
     run(&format!("move --enclave web {}", burning.pid())).ended(0);

@@ -14,7 +14,7 @@ use crate::terminal;
 
 #[test]
 fn enclaves_are_made_listed_and_destroyed() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     assert!(run("enclave ls").ended(0).err.contains("enclave create"));
     run("enclave destroy web").refused(&["no Revenant scheduler is loaded"]);
     let web = created("--name web --cpus 1-2 --policy shinjuku --quantum 1ms --watchdog 7s");
@@ -44,7 +44,7 @@ fn enclaves_are_made_listed_and_destroyed() {
 
 #[test]
 fn a_program_runs_under_a_policy_with_its_children() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     let said =
         Said::of("run", program::command(&["run", "--", "sh", "-c", "exit 7"]).output().unwrap());
     assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(7), "", ""));
@@ -68,7 +68,7 @@ fn a_program_runs_under_a_policy_with_its_children() {
 
 #[test]
 fn what_is_called_batch_waits_for_the_rest() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     // Its share is enough for the watchdog, which is on.
     created("--name web --cpus 2-3");
     // The shell's child, which nobody has told the policy about, burns.
@@ -100,7 +100,7 @@ fn what_is_called_batch_waits_for_the_rest() {
 
 #[test]
 fn a_signal_ends_a_program_and_its_enclave() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     let mut running = started("run -- sleep 600");
     wait_until("it runs", || enclaves().first().is_some_and(|one| one["threads"] == 1));
     signal(running.pid().into(), libc::SIGTERM);
@@ -117,7 +117,7 @@ fn a_signal_ends_a_program_and_its_enclave() {
 
 #[test]
 fn processes_move_in_and_back_with_all_threads() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     created("--name web --cpus 1-3");
     let (one, two) = (burning(), burning());
     let count = threads(one.pid()).len() + threads(two.pid()).len();
@@ -141,7 +141,7 @@ fn processes_move_in_and_back_with_all_threads() {
 
 #[test]
 fn top_shows_what_an_enclave_does() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     created("--name web --cpus 1-3");
     let burning = burning();
     run(&format!("move --enclave web {}", burning.pid())).ended(0);
@@ -176,7 +176,7 @@ fn top_shows_what_an_enclave_does() {
 
 #[test]
 fn a_trace_has_a_track_for_each_cpu_and_agent() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     created("--name web --cpus 1-3");
     let burning = burning();
     run(&format!("move --enclave web {}", burning.pid())).ended(0);
@@ -220,7 +220,7 @@ fn a_trace_has_a_track_for_each_cpu_and_agent() {
 
 #[test]
 fn an_upgrade_changes_the_agent_under_running_threads() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     created("--name web --cpus 1-3 --policy fifo");
     let burning = burning();
     run(&format!("move --enclave web {}", burning.pid())).ended(0);
@@ -241,7 +241,7 @@ fn an_upgrade_changes_the_agent_under_running_threads() {
 
 #[test]
 fn agents_for_each_cpu_serve_and_make_way_for_a_global_one() {
-    let Some(_guest) = guest() else { return };
+    let _guest = guest();
     let web = created("--name web --cpus 1-2 --policy fifo-percpu --agent percpu");
     assert_eq!((&web["policy"], &web["agent"]["kind"]), (&"fifo-percpu".into(), &"percpu".into()));
     let one = created("--name one --cpus 3");

@@ -28,11 +28,11 @@ mod dispatcher;
 pub mod enclaves;
 pub mod members;
 
-// Both sides count alike, and have room for the same machines.
 pub use crew::CrewError;
 pub(crate) use crew::{Crew, start};
 pub(crate) use dispatcher::Dispatcher;
 
+// Both sides have room for the same machines.
 const _: () = assert!(CPUS_MAX == abi::CPUS_MAX);
 
 /// An enclave of the kernel, as its agent sees it. One agent has it.

@@ -11,12 +11,12 @@ use revenant::backend::Backend;
 use revenant::backend::kernel::{Kernel, enclaves, members};
 use revenant::cpu::{CpuId, CpuSet};
 use revenant::status::Status;
-use revenant::task::{TaskId, TaskState};
+use revenant::task::TaskId;
 
 use crate::guest::{
     self, FOR_EVER, busy_before, sleeps, stay_on_the_first_cpu, use_any_cpu, wait_for,
 };
-use crate::world::{Step, World};
+use crate::world::{Step, World, is_at_rest};
 
 /// Plays a script, on a thread that sleeps until it is a member.
 #[derive(Debug, Default)]
@@ -80,20 +80,8 @@ struct Player {
 impl Player {
     /// Whether the task will stay as it is until somebody does something.
     fn is_at_rest(&self, status: Option<Status>) -> bool {
-        let Some(status) = status else { return true };
         let begun = self.actor.begun.load(Ordering::SeqCst);
-        let waits_in = |step: Step| {
-            let present = begun.checked_sub(1).and_then(|index| self.script.get(index));
-            present == Some(&step) && self.actor.told.load(Ordering::SeqCst) < begun
-        };
-        match status.state {
-            TaskState::Dead => true,
-            // A queued task that was committed has not yet been heard of; `settle` knows of it.
-            TaskState::Queued => true,
-            TaskState::OnCpu => waits_in(Step::Spin),
-            TaskState::Blocked => waits_in(Step::Block),
-            TaskState::Latched => false,
-        }
+        is_at_rest(status, self.script, (begun, self.actor.told.load(Ordering::SeqCst)))
     }
 }
 

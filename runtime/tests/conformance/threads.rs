@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use revenant::backend::Backend;
 use revenant::backend::threads::{Context, Crew, Options, Threads, Work, placement, start};
 use revenant::status::Status;
-use revenant::task::{TaskId, TaskState};
+use revenant::task::TaskId;
 use revenant::topology::Topology;
 
-use crate::world::{Step, World};
+use crate::world::{Step, World, is_at_rest};
 
 /// One world at a time: each has threads on every CPU.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -66,18 +66,8 @@ struct Player {
 impl Player {
     /// Whether the task will stay as it is until somebody does something.
     fn is_at_rest(&self, status: Option<Status>) -> bool {
-        let Some(status) = status else { return true };
         let begun = self.actor.begun.load(Ordering::SeqCst);
-        let waits_in = |step: Step| {
-            let present = begun.checked_sub(1).and_then(|index| self.script.get(index));
-            present == Some(&step) && self.actor.told.load(Ordering::SeqCst) < begun
-        };
-        match status.state {
-            TaskState::Queued | TaskState::Dead => true,
-            TaskState::OnCpu => waits_in(Step::Spin),
-            TaskState::Blocked => waits_in(Step::Block),
-            TaskState::Latched => false,
-        }
+        is_at_rest(status, self.script, (begun, self.actor.told.load(Ordering::SeqCst)))
     }
 }
 

@@ -114,3 +114,23 @@ pub(crate) trait World: Sized {
 pub(crate) fn kinds_of(messages: &[Message], task: TaskId) -> Vec<MessageKind> {
     messages.iter().filter(|message| message.task == task).map(|message| message.kind).collect()
 }
+
+/// Whether a task on a thread will stay as it is until somebody does something: it has begun so many
+/// steps of `script`, and those below `told` were told to end.
+pub(crate) fn is_at_rest(
+    status: Option<Status>,
+    script: &[Step],
+    (begun, told): (usize, usize),
+) -> bool {
+    let Some(status) = status else { return true };
+    let waits_in = |step: Step| {
+        let present = begun.checked_sub(1).and_then(|index| script.get(index));
+        present == Some(&step) && told < begun
+    };
+    match status.state {
+        TaskState::Queued | TaskState::Dead => true,
+        TaskState::OnCpu => waits_in(Step::Spin),
+        TaskState::Blocked => waits_in(Step::Block),
+        TaskState::Latched => false,
+    }
+}

@@ -12,7 +12,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use revenant_bpf::abi;
@@ -29,6 +29,7 @@ mod priority;
 mod process;
 mod router;
 
+pub(super) use priority::own_tid;
 pub use process::AgentProcess;
 
 /// Messages a channel holds: a burst of every task of a busy machine waking at once, 160 KiB.
@@ -193,12 +194,10 @@ fn end(scheduler: &Scheduler, enclave: u32, stops: &AtomicBool) -> Option<End> {
     (record.steps_down.load(Ordering::Acquire) != 0).then_some(End::SteppedDown)
 }
 
-pub(super) use priority::own_tid;
-
 fn announce(scheduler: &Scheduler, enclave: u32, policy: &str) {
     set_text(&scheduler.enclaves()[enclave as usize].policy, policy);
 }
 
-fn record_flags(scheduler: &Scheduler, enclave: u32) -> &std::sync::atomic::AtomicU32 {
+fn record_flags(scheduler: &Scheduler, enclave: u32) -> &AtomicU32 {
     &scheduler.enclaves()[enclave as usize].flags
 }

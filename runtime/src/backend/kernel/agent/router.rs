@@ -136,8 +136,8 @@ impl Router {
     fn place(&mut self, task: TaskId) -> usize {
         let allowed = self.allowed(task);
         let count = self.inboxes.len();
-        let turns = (0..count).map(|step| (self.next + step) % count);
-        let found = turns.into_iter().find(|home| allowed.contains(self.inboxes[*home].0));
+        let mut turns = (0..count).map(|step| (self.next + step) % count);
+        let found = turns.find(|home| allowed.contains(self.inboxes[*home].0));
         // One that may use none of them waits on any, until its affinity changes.
         let home = found.unwrap_or(self.next % count);
         self.next = (home + 1) % count;
