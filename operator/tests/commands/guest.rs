@@ -249,7 +249,8 @@ fn agents_for_each_cpu_serve_and_make_way_for_a_global_one() {
     assert_eq!(run("run --enclave one -- true").ended(0).err, "");
     run("enclave destroy one").ended(0);
 
-    let said = run("run --json --enclave web -- true").ended(0);
+    // One that waits: a program that does not may end before its first preemption, without a commit.
+    let said = run("run --json --enclave web -- sleep 0.01").ended(0);
     let summary: Value = serde_json::from_str(said.err.lines().last().unwrap()).unwrap();
     assert!(summary["commits"].as_u64() > Some(0), "{summary}");
     let burning = burning();
