@@ -53,7 +53,8 @@ impl BackendKind {
 #[cfg(feature = "kernel")]
 fn kernel_obstacle() -> Option<String> {
     // One of ours that is loaded already is nothing in the way.
-    if revenant_bpf::Scheduler::open().is_ok() {
+    let is_alive = |scheduler: revenant_bpf::Scheduler| scheduler.exit().is_none();
+    if revenant_bpf::Scheduler::open().is_ok_and(is_alive) {
         return None;
     }
     revenant_bpf::kernel::check().err().map(|error| error.to_string())

@@ -1,5 +1,6 @@
 //! What a runtime on this backend does besides.
 
+use revenant::cpu::CpuSet;
 use revenant::{BackendKind, Class, Runtime};
 use revenant_bpf::{Scheduler, abi};
 
@@ -66,4 +67,17 @@ fn a_runtime_leaves_nothing_behind() {
     // And another can begin.
     let runtime: Runtime = builder().class("work", Class::default()).build().unwrap();
     assert_eq!(runtime.submit("work", |_| 2).wait_for(FOR_EVER), Ok(2));
+}
+
+#[test]
+fn two_runtimes_of_a_process_have_an_enclave_each() {
+    let _alone = alone();
+    let on = |cpu: &str| {
+        let cpus = CpuSet::parse(cpu).expect("a CPU");
+        builder().worker_cpus(cpus).class("work", Class::default()).build().unwrap()
+    };
+    let runtimes = [on("2"), on("3")];
+    for (value, runtime) in runtimes.iter().enumerate() {
+        assert_eq!(runtime.submit("work", move |_| value).wait_for(FOR_EVER), Ok(value));
+    }
 }

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -62,13 +63,21 @@ struct Enclave {
 
 impl Enclave {
     fn create(cpus: &CpuSet, name: &str) -> Result<Self, CrewError> {
-        if Scheduler::open().is_err() {
-            revenant_bpf::load()?;
-        }
-        let scheduler = Arc::new(Scheduler::open()?);
+        /// Runtimes this process has had: each has an enclave, and names must differ.
+        static RUNTIMES: AtomicU32 = AtomicU32::new(0);
+        // One that has ended leaves its pins behind; loading anew clears them away.
+        let alive = Scheduler::open().ok().filter(|scheduler| scheduler.exit().is_none());
+        let scheduler = match alive {
+            Some(scheduler) => scheduler,
+            None => {
+                revenant_bpf::load()?;
+                Scheduler::open()?
+            }
+        };
+        let scheduler = Arc::new(scheduler);
+        let number = RUNTIMES.fetch_add(1, Ordering::Relaxed);
         let spec = Spec {
-            // Unique, as long as process ids are; cut to what fits.
-            name: format!("{:.16}-{}", name, std::process::id()),
+            name: format!("{:.12}-{}-{number}", name, std::process::id()),
             cpus: *cpus,
             ..Spec::default()
         };

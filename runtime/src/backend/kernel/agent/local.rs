@@ -4,7 +4,6 @@
 //! A local agent commits to its own CPU by a latch and then sleeps, which is what lets the task run.
 //! If a message came since it began to look, the commit fails as agent-stale and it looks again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -146,15 +145,15 @@ fn serve_all<P: Policy + Send>(
     is_realtime: bool,
 ) -> End {
     let ends = AtomicBool::new(false);
-    let inboxes: HashMap<CpuId, Arc<Inbox>> =
-        locals.iter().map(|local| (local.cpu, Arc::clone(&local.backend.inbox))).collect();
+    let inboxes: Vec<Arc<Inbox>> =
+        locals.iter().map(|local| Arc::clone(&local.backend.inbox)).collect();
     std::thread::scope(|scope| {
         for local in locals {
             scope.spawn(|| local.main(&ends, is_realtime));
         }
         let end = route(&mut router, misplaced, stops);
         ends.store(true, Ordering::Release);
-        inboxes.values().for_each(|inbox| inbox.ring());
+        inboxes.iter().for_each(|inbox| inbox.ring());
         end
     })
 }
