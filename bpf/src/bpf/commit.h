@@ -46,24 +46,35 @@ static __always_inline bool may_use(const struct task_struct *p, u32 cpu)
 	return !p->migration_disabled || scx_bpf_task_cpu(p) == cpu;
 }
 
-/* Claims the task for the CPU and the CPU for the task. */
-static __always_inline u32 claim(struct rv_task *t, struct rv_cpu *c, u32 cpu, u32 kind)
+/*
+ * Ends a claim whose task was not moved, or came back at once. The latch may be another's by now, if
+ * the task ran meanwhile; the CPU is let go in any case, since whoever ended the latch may have done
+ * so before the CPU was claimed.
+ */
+static __always_inline u32 unclaim(struct rv_task *t, struct rv_cpu *c, u32 latch, u32 outcome)
 {
-	if (__sync_val_compare_and_swap(&t->latch, LATCH_NONE, kind | cpu))
-		return RV_TASK_RUNS;
-	if (__sync_val_compare_and_swap(&c->latched, 0, t->id)) {
-		t->latch = LATCH_NONE;
-		return RV_CPU_UNAVAILABLE;
-	}
-	return RV_COMMITTED;
-}
-
-/* Ends a claim whose task was not moved, or came back at once. */
-static __always_inline u32 unclaim(struct rv_task *t, struct rv_cpu *c, u32 outcome)
-{
-	t->latch = LATCH_NONE;
+	if (__sync_val_compare_and_swap(&t->latch, latch, LATCH_NONE) != latch)
+		__sync_val_compare_and_swap(&t->latch, LATCH_BOUNCED, LATCH_NONE);
 	__sync_val_compare_and_swap(&c->latched, t->id, 0);
 	return outcome;
+}
+
+/* Claims the task, as it was at `seq`, for the CPU, and the CPU for the task. */
+static __always_inline u32 claim(struct rv_task *t, struct rv_cpu *c, u32 seq, u32 latch)
+{
+	if (__sync_val_compare_and_swap(&t->latch, LATCH_NONE, latch))
+		return RV_TASK_RUNS;
+	if (__sync_val_compare_and_swap(&c->latched, 0, t->id)) {
+		__sync_val_compare_and_swap(&t->latch, latch, LATCH_NONE);
+		return RV_CPU_UNAVAILABLE;
+	}
+	/*
+	 * It changed between the check and the claim. Whatever changes it after this line sees the claim:
+	 * `begin_stint` and `tell_queued` publish what they do before they look for one.
+	 */
+	if (t->seq != seq || t->state != RV_QUEUED)
+		return unclaim(t, c, latch, RV_STALE);
+	return RV_COMMITTED;
 }
 
 /* A running task's slice begins anew. */
@@ -101,7 +112,7 @@ static __always_inline u32 check_place(struct rv_task *t, struct rv_cpu *c, cons
 		return RV_NOT_FOUND;
 	if (!may_use(p, cpu))
 		return RV_INVALID_TARGET;
-	return claim(t, c, cpu, kind & ~LATCH_LOCAL);
+	return claim(t, c, txn->seq, (kind & ~LATCH_LOCAL) | cpu);
 }
 
 /* A task that does not run at once, or loses its CPU to a higher class, comes back to its agent. */
@@ -123,30 +134,29 @@ static __always_inline u32 attempt(struct rv_task *t, struct rv_cpu *c, const st
 
 	bpf_iter_scx_dsq_new(&it, t->hold, 0);
 	outcome = check_task(t, txn, enclave);
-	if (outcome == RV_TASK_RUNS)
+	if (outcome == RV_TASK_RUNS) {
 		outcome = renew(t, c, txn);
-	else if (outcome == RV_COMMITTED)
-		outcome = check_place(t, c, txn, LATCH_CLAIMED);
-	else
 		goto out;
-	if (outcome != RV_COMMITTED || t->state == RV_ON_CPU)
+	}
+	if (outcome == RV_COMMITTED)
+		outcome = check_place(t, c, txn, LATCH_CLAIMED);
+	if (outcome != RV_COMMITTED)
 		goto out;
 	p = t->task;
-	if (!p || t->seq != txn->seq) {
-		/* It changed between the check and the claim. */
-		outcome = unclaim(t, c, RV_STALE);
+	if (!p) {
+		outcome = unclaim(t, c, LATCH_CLAIMED | cpu, RV_NOT_FOUND);
 		goto out;
 	}
 	scx_bpf_dsq_move_set_slice(&it, txn->slice_ns);
 	moved = scx_bpf_dsq_move(&it, p, SCX_DSQ_LOCAL_ON | cpu, SCX_ENQ_PREEMPT | immediate());
 	if (!moved) {
 		*retry = t->seq == txn->seq;
-		outcome = unclaim(t, c, RV_STALE);
+		outcome = unclaim(t, c, LATCH_CLAIMED | cpu, RV_STALE);
 		goto out;
 	}
 	/* It may have begun to run, or have come back from a CPU that a higher class took meanwhile. */
 	if (__sync_val_compare_and_swap(&t->latch, LATCH_CLAIMED | cpu, LATCH_MOVED | cpu) == LATCH_BOUNCED)
-		outcome = unclaim(t, c, RV_CPU_UNAVAILABLE);
+		outcome = unclaim(t, c, LATCH_BOUNCED, RV_CPU_UNAVAILABLE);
 out:
 	bpf_iter_scx_dsq_destroy(&it);
 	return outcome;

@@ -23,12 +23,12 @@ static __always_inline bool take_offered(const struct rv_offer *offer, struct rv
 		return false;
 	bpf_iter_scx_dsq_new(&it, t->hold, 0);
 	p = t->task;
-	if (p && t->seq == offer->seq && t->state == RV_QUEUED && may_use(p, cpu) &&
-	    claim(t, c, cpu, LATCH_MOVED) == RV_COMMITTED) {
+	if (p && t->seq == offer->seq && may_use(p, cpu) &&
+	    claim(t, c, offer->seq, LATCH_MOVED | cpu) == RV_COMMITTED) {
 		scx_bpf_dsq_move_set_slice(&it, offer->slice_ns);
 		moved = scx_bpf_dsq_move(&it, p, SCX_DSQ_LOCAL, immediate());
 		if (!moved)
-			unclaim(t, c, RV_STALE);
+			unclaim(t, c, LATCH_MOVED | cpu, RV_STALE);
 	}
 	bpf_iter_scx_dsq_destroy(&it);
 	return moved;

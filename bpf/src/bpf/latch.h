@@ -35,12 +35,6 @@ static __noinline u32 arm(const struct rv_transaction *given, u32 enclave, bool 
 	bpf_rcu_read_unlock();
 	if (outcome)
 		return outcome;
-	/*
-	 * It changed between the check and the claim. A change after this line finds the claim when the
-	 * task is queued again, and ends it.
-	 */
-	if (t->seq != txn.seq)
-		return unclaim(t, c, RV_STALE);
 	c->latch_seq = txn.seq;
 	c->latch_slice_ns = txn.slice_ns;
 	return RV_COMMITTED;

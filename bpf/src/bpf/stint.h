@@ -62,12 +62,14 @@ static __always_inline void begin_stint(struct task_struct *p)
 	catch_up(t, cpu, now_ns);
 	/* The kernel takes a running task off and puts it back to change it: that ends no stint. */
 	resumes = t->state == RV_ON_CPU;
+	/* A full barrier between the state and the look at the latch: pairs with `claim`. */
+	if (!resumes)
+		__sync_lock_test_and_set(&t->state, RV_ON_CPU);
 	latch = t->latch;
 	if (latch) {
 		t->latch = LATCH_NONE;
 		release_cpu(latch & LATCH_CPU, t->id);
 	}
-	t->state = RV_ON_CPU;
 	if (resumes)
 		t->runtime_ns += now_ns - t->stopped_ns;
 	t->since_ns = now_ns;
