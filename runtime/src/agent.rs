@@ -3,6 +3,7 @@
 use crate::backend::Backend;
 use crate::enclave::{Applied, Enclave};
 use crate::message::MessageKind;
+use crate::offer::Offers;
 use crate::policy::{Policy, deliver};
 use crate::task::TaskState;
 use crate::transaction::{Batch, Outcome};
@@ -50,6 +51,7 @@ pub struct Agent<P> {
     policy: P,
     enclave: Enclave,
     batch: Batch,
+    offers: Offers,
     counters: AgentCounters,
 }
 
@@ -59,7 +61,8 @@ impl<P: Policy> Agent<P> {
         policy.attach(&enclave);
         // One transaction a CPU and turn is all a policy can mean.
         let batch = Batch::with_capacity(enclave.cpus().len().max(1));
-        Self { policy, enclave, batch, counters: AgentCounters::default() }
+        let offers = Offers::with_capacity(enclave.cpus().len());
+        Self { policy, enclave, batch, offers, counters: AgentCounters::default() }
     }
 
     /// The image of the enclave.
@@ -89,11 +92,16 @@ impl<P: Policy> Agent<P> {
         }
         self.batch.clear();
         let wake_at_ns = self.policy.schedule(now_ns, &self.enclave, &mut self.batch);
-        if self.batch.is_empty() {
-            return Turn { messages, wake_at_ns, ..Turn::default() };
+        let (mut committed, mut failed) = (0, 0);
+        if !self.batch.is_empty() {
+            backend.commit(now_ns, seq_read, &mut self.batch);
+            (committed, failed) = self.take_outcomes(now_ns);
         }
-        backend.commit(now_ns, seq_read, &mut self.batch);
-        let (committed, failed) = self.take_outcomes(now_ns);
+        if backend.wants_offers() {
+            self.offers.clear();
+            self.policy.offer(&self.enclave, &mut self.offers);
+            backend.offer(self.offers.as_slice());
+        }
         Turn { messages, committed, failed, wake_at_ns }
     }
 

@@ -30,6 +30,7 @@ mod threads {
 
 use crate::hint::Hints;
 use crate::message::Message;
+use crate::offer::Offer;
 use crate::status::Status;
 use crate::task::{Seq, TaskId};
 use crate::topology::Topology;
@@ -59,4 +60,12 @@ pub trait Backend {
     /// Commits a batch in one call. `seq_read` is the agent's sequence number from before it
     /// drained its messages.
     fn commit(&mut self, now_ns: u64, seq_read: Seq, batch: &mut Batch);
+
+    /// Whether CPUs about to idle look at offers: else the agent makes none.
+    fn wants_offers(&self) -> bool {
+        false
+    }
+
+    /// Replaces what was offered before.
+    fn offer(&mut self, _offers: &[Offer]) {}
 }

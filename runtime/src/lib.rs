@@ -17,6 +17,7 @@ pub mod cpu;
 pub mod enclave;
 pub mod hint;
 pub mod message;
+pub mod offer;
 pub mod policy;
 pub mod status;
 pub mod task;

@@ -21,6 +21,7 @@ pub use two_queue::{Demotion, TwoQueue, TwoQueueOptions};
 
 use crate::enclave::Enclave;
 use crate::message::{Message, MessageKind};
+use crate::offer::Offers;
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
 
@@ -111,6 +112,11 @@ pub trait Policy {
 
     /// A transaction failed, and its task is still queued.
     fn commit_failed(&mut self, now_ns: u64, task: &Task, transaction: &Transaction);
+
+    /// Offers tasks that any CPU about to idle may take without asking, best first: those that
+    /// [`Self::schedule`] would place there. Called after the transactions were committed, where
+    /// the backend has a use for it.
+    fn offer(&self, _enclave: &Enclave, _offers: &mut Offers) {}
 
     /// What the policy did so far.
     fn counters(&self) -> PolicyCounters {

@@ -56,8 +56,8 @@ pub(crate) struct Creation {
     #[command(flatten)]
     pub(crate) limits: Limits,
 
-    /// CPUs about to idle take what the agent has offered them, without asking it; the agents that
-    /// come with this command offer nothing yet.
+    /// CPUs about to idle take what a global agent has offered them, without asking it; for policies
+    /// two-queue, shinjuku and fifo.
     #[arg(long)]
     pub(crate) fast_path: bool,
 }

@@ -281,3 +281,17 @@ fn agents_for_each_cpu_serve_and_make_way_for_a_global_one() {
     }
     destroyed("web");
 }
+
+#[test]
+fn with_the_fast_path_cpus_take_what_is_offered() {
+    let _guest = guest();
+    created("--name web --cpus 1-3 --policy shinjuku --quantum 5ms --fast-path");
+    // Threads that come and go, more than CPUs.
+    let script =
+        "i=0; while [ $i -lt 300 ]; do cat /proc/version >/dev/null & i=$((i + 1)); done; wait";
+    let words = ["run", "--enclave", "web", "--", "sh", "-c", script];
+    Said::of("run", program::command(&words).output().unwrap()).ended(0);
+    let top = run("top --once --json --interval 100ms").ended(0).json();
+    assert!(top["enclaves"][0]["fast_path_runs"].as_u64() > Some(0), "{top}");
+    destroyed("web");
+}

@@ -17,6 +17,7 @@ use crate::backend::Backend;
 use crate::cpu::{CPUS_MAX, CpuId};
 use crate::hint::{ClassId, Hints, Tier};
 use crate::message::{Message, MessageKind};
+use crate::offer::Offer;
 use crate::status::Status;
 use crate::task::{Seq, TaskId, TaskState};
 use crate::topology::Topology;
@@ -26,7 +27,10 @@ pub mod agent;
 mod crew;
 mod dispatcher;
 pub mod enclaves;
+mod fast_path;
 pub mod members;
+
+use fast_path::FastPath;
 
 pub use crew::CrewError;
 pub(crate) use crew::{Crew, start};
@@ -49,6 +53,7 @@ pub struct Kernel {
     capacity: usize,
     local_cpu: Option<CpuId>,
     is_dismissed: bool,
+    fast_path: FastPath,
 }
 
 impl Kernel {
@@ -77,6 +82,7 @@ impl Kernel {
             capacity,
             local_cpu: None,
             is_dismissed: false,
+            fast_path: FastPath::new(),
         })
     }
 
@@ -252,6 +258,16 @@ impl Backend for Kernel {
             })
             .map(|outcome| outcome.unwrap_or(Outcome::Aborted));
         }
+    }
+
+    fn wants_offers(&self) -> bool {
+        let record = &self.scheduler.enclaves()[self.enclave as usize];
+        // There is one ring an enclave, so agents for each CPU do not fill it.
+        self.local_cpu.is_none() && record.flags.load(Ordering::Relaxed) & abi::FAST_PATH != 0
+    }
+
+    fn offer(&mut self, offers: &[Offer]) {
+        self.fast_path.publish(self.scheduler.offers(self.enclave), offers);
     }
 }
 

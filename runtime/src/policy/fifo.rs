@@ -1,6 +1,7 @@
 //! One queue for all CPUs; a task runs until it blocks or is done.
 
 use crate::enclave::Enclave;
+use crate::offer::Offers;
 use crate::policy::{BatchTier, Policy, PolicyCounters, RunQueue};
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
@@ -57,6 +58,10 @@ impl Policy for Fifo {
         if !self.batch_tier.accept_failed(task) {
             self.queue.push_front(task.id);
         }
+    }
+
+    fn offer(&self, enclave: &Enclave, offers: &mut Offers) {
+        offers.extend(self.queue.iter(enclave));
     }
 
     fn counters(&self) -> PolicyCounters {

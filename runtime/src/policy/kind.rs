@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::enclave::Enclave;
 use crate::message::Message;
+use crate::offer::Offers;
 use crate::policy::{
     Fifo, FifoPerCpu, Policy, PolicyCounters, Shinjuku, TwoQueue, TwoQueueOptions,
 };
@@ -190,6 +191,10 @@ impl Policy for AnyPolicy {
 
     fn commit_failed(&mut self, now_ns: u64, task: &Task, transaction: &Transaction) {
         each!(self, policy => policy.commit_failed(now_ns, task, transaction))
+    }
+
+    fn offer(&self, enclave: &Enclave, offers: &mut Offers) {
+        each!(self, policy => policy.offer(enclave, offers))
     }
 
     fn counters(&self) -> PolicyCounters {

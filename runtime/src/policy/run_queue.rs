@@ -113,6 +113,14 @@ impl RunQueues {
         self.len
     }
 
+    /// The tasks of `queue` that still wait, first to last.
+    pub fn iter<'e>(&self, queue: usize, enclave: &'e Enclave) -> impl Iterator<Item = &'e Task> {
+        let link = |index: u32| (index != NONE).then(|| self.links[index as usize]);
+        let first = self.ends.get(queue).and_then(|ends| link(ends.first));
+        let links = std::iter::successors(first, move |before| link(before.after));
+        links.filter_map(|link| enclave.queued(link.task))
+    }
+
     /// The first task of `queue` that still waits, without taking it.
     pub fn front<'e>(&mut self, queue: usize, enclave: &'e Enclave) -> Option<&'e Task> {
         while self.ends[queue].first != NONE {
@@ -154,6 +162,11 @@ impl RunQueue {
     /// Adds a task at the front: it was next, and its transaction failed.
     pub fn push_front(&mut self, task: TaskId) {
         self.queues.push_front(0, task);
+    }
+
+    /// The tasks that still wait, first to last.
+    pub fn iter<'e>(&self, enclave: &'e Enclave) -> impl Iterator<Item = &'e Task> {
+        self.queues.iter(0, enclave)
     }
 
     /// The first task that still waits, without taking it.

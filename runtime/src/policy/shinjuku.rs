@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::quantum::Quantum;
 use crate::enclave::Enclave;
+use crate::offer::Offers;
 use crate::policy::{
     BatchTier, Policy, PolicyCounters, PolicyOptionError, PolicyOptions, RunQueue,
 };
@@ -107,6 +108,10 @@ impl Policy for Shinjuku {
             self.queue.push_front(task.id);
             self.quantum.recheck();
         }
+    }
+
+    fn offer(&self, enclave: &Enclave, offers: &mut Offers) {
+        offers.extend(self.queue.iter(enclave));
     }
 
     fn counters(&self) -> PolicyCounters {

@@ -6,6 +6,7 @@ use super::quantum::Quantum;
 use super::share::Share;
 use crate::cpu::CpuId;
 use crate::enclave::Enclave;
+use crate::offer::Offers;
 use crate::policy::{BatchTier, Policy, PolicyCounters, PolicyOptionError, PolicyOptions};
 use crate::task::Task;
 use crate::transaction::{Batch, Transaction};
@@ -305,6 +306,10 @@ impl Policy for TwoQueue {
         if !self.batch_tier.accept_failed(task) {
             self.queue_started(now_ns, task, Place::First);
         }
+    }
+
+    fn offer(&self, enclave: &Enclave, offers: &mut Offers) {
+        offers.extend(self.waiting.all_fresh(enclave));
     }
 
     fn counters(&self) -> PolicyCounters {

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "real threads take real time")]
 
 mod allocation;
+mod fast_path;
 mod faults;
 mod fleet;
 mod handoff;

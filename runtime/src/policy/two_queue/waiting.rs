@@ -61,6 +61,11 @@ impl Waiting {
         self.queues.front(FRESH, enclave)
     }
 
+    /// All fresh tasks, in the order they should run.
+    pub(super) fn all_fresh<'e>(&self, enclave: &'e Enclave) -> impl Iterator<Item = &'e Task> {
+        self.queues.iter(FRESH, enclave)
+    }
+
     /// The demoted task to run next and its level.
     pub(super) fn demoted<'e>(&mut self, enclave: &'e Enclave) -> Option<(Level, &'e Task)> {
         let mut candidates = self.levels;
