@@ -158,6 +158,11 @@ const GROUPS: &[Group] = &[
         measure: switch::yield_rows,
     },
     Group {
+        about: "threads that take turns, with and without the fast path",
+        names: &["global-turns", "offered-turns"],
+        measure: switch::turn_rows,
+    },
+    Group {
         about: "pipes through a global agent",
         names: &["global-pipe"],
         measure: switch::pipe_rows,

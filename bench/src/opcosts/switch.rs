@@ -3,10 +3,12 @@
 
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::sync::atomic::Ordering;
 
 use revenant::backend::kernel::agent::{AgentOptions, AgentProcess};
 use revenant::backend::kernel::members;
 use revenant::policy::Fifo;
+use revenant_bpf::abi;
 
 use super::member::{confine, own_tid};
 use super::stage::{Engine, Stage};
@@ -32,26 +34,41 @@ pub(super) fn fair_rows(_engine: &Engine, plan: &Plan) -> Result<Vec<Row>, Opcos
 /// A member that yields.
 pub(super) fn yield_rows(engine: &Engine, plan: &Plan) -> Result<Vec<Row>, OpcostError> {
     let about = "a member: sched_yield, until the agent gave it its CPU again";
-    let samples = through_agent(engine, plan, |join| yields(plan, 1, join))?;
+    let samples = through_agent(engine, plan, 0, |join| yields(plan, 1, join))?;
     Ok(vec![Row::of("global-yield", about, samples)])
+}
+
+/// Two members that take turns: each hands its CPU to the other, which waits. With the fast path the
+/// CPU takes the other from the agent's offers.
+pub(super) fn turn_rows(engine: &Engine, plan: &Plan) -> Result<Vec<Row>, OpcostError> {
+    let turns = |flags| through_agent(engine, plan, flags, |join| yields(plan, 2, join));
+    let committed = "two members: sched_yield, until the agent gave both the CPU in turn";
+    let offered = "the same with the fast path: each CPU takes what the agent has offered";
+    Ok(vec![
+        Row::of("global-turns", committed, turns(0)?),
+        Row::of("offered-turns", offered, turns(abi::FAST_PATH)?),
+    ])
 }
 
 /// Members that wake each other.
 pub(super) fn pipe_rows(engine: &Engine, plan: &Plan) -> Result<Vec<Row>, OpcostError> {
     let about = "two members: a byte there and one back, through the agent";
-    let samples = through_agent(engine, plan, |join| ping_pong(plan, join))?;
+    let samples = through_agent(engine, plan, 0, |join| ping_pong(plan, join))?;
     Ok(vec![Row::of("global-pipe", about, samples)])
 }
 
-/// Measures members of an enclave whose agent is a process of its own.
+/// Measures members of an enclave with `flags` whose agent is a process of its own.
 fn through_agent(
     engine: &Engine,
     plan: &Plan,
+    flags: u32,
     measure: impl FnOnce(Join<'_>) -> Result<Vec<u64>, OpcostError>,
 ) -> Result<Vec<u64>, OpcostError> {
     // The agent chooses among the CPUs of its parent, which then leaves it alone.
     confine(&[plan.agent, plan.work].into_iter().collect())?;
     let stage = Stage::new(engine, &plan.work_set())?;
+    let record = &stage.scheduler.enclaves()[stage.enclave as usize];
+    record.flags.fetch_or(flags, Ordering::Relaxed);
     let _agent = AgentProcess::start(&AgentOptions::new(stage.enclave), Fifo::default())?;
     confine(&plan.work_set())?;
     measure(&|| {
