@@ -1,5 +1,6 @@
 //! The way in: how requests reach the dispatcher, and how they are turned away.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,16 @@ pub trait Ingress: Send {
     /// When it wants to be polled next; `None`: all the time. The dispatcher sleeps until then if
     /// there is nothing else to do.
     fn next_ns(&self, now_ns: u64) -> Option<u64>;
+
+    /// An eventfd that wakes it from [`Self::sleep`]; asked for once, before the first poll. `None`:
+    /// nothing outside this process can bring news, and the dispatcher sleeps by itself.
+    fn bell(&self) -> Option<File> {
+        None
+    }
+
+    /// Sleeps until there is something to poll for, the bell is rung, or `time` has passed; may
+    /// return early. Called only of an ingress that has a bell.
+    fn sleep(&mut self, _time: Duration) {}
 }
 
 /// No ingress: requests come through [`crate::Runtime::submit`] only.
