@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::agent::Agent;
-use crate::backend::threads::{Dispatcher, Options, RING_MESSAGES, placement, start};
+use crate::backend::threads::{Dispatcher, Options, RING_MESSAGES, Shared, placement, start};
 use crate::class::Class;
 use crate::cpu::CpuSet;
 use crate::enclave::Enclave;
@@ -152,6 +152,7 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
         let Layout { dispatcher_cpu, is_cramped, options } = layout;
         let (threads, crew) = start(&options).map_err(BuildError::Threads)?;
         let shared = Arc::clone(threads.shared());
+        wire_bell(&shared, &self.ingress);
         let (names, classes): (Vec<_>, Vec<_>) = self.settings.classes.into_iter().unzip();
         let admission = Arc::new(Admission::new(Arc::clone(&shared), classes));
         let (recorder, reader) = stats::stages(names.len());
@@ -169,6 +170,13 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
         let crew = AnyCrew::Threads(crew);
         let parts = Parts { shared, admission, names, reader, crew, is_cramped, chosen };
         launch(parts, self.settings.name, dispatcher_cpu, move || dispatcher.main())
+    }
+}
+
+/// Lets an ingress that sleeps in its own way be woken. Before the dispatcher starts.
+fn wire_bell(shared: &Shared, ingress: &impl Ingress) {
+    if let Some(descriptor) = ingress.bell() {
+        shared.dispatcher_bell.wire(descriptor);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The way in: how requests reach the dispatcher, and how they are turned away.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,16 @@ pub trait Ingress: Send {
     /// When it wants to be polled next; `None`: all the time. The dispatcher sleeps until then if
     /// there is nothing else to do.
     fn next_ns(&self, now_ns: u64) -> Option<u64>;
+
+    /// An eventfd that wakes it from [`Self::sleep`]; asked for once, before the first poll. `None`:
+    /// nothing outside this process can bring news, and the dispatcher sleeps by itself.
+    fn bell(&self) -> Option<File> {
+        None
+    }
+
+    /// Sleeps until there is something to poll for, the bell is rung, or `time` has passed; may
+    /// return early. Called only of an ingress that has a bell.
+    fn sleep(&mut self, _time: Duration) {}
 }
 
 /// No ingress: requests come through [`crate::Runtime::submit`] only.
@@ -84,10 +95,24 @@ impl Admission {
     /// # Errors
     /// [`Rejected`]; the request's work was dropped without being begun.
     pub fn admit(&self, now_ns: u64, offer: Offer) -> Result<TaskId, Rejected> {
+        self.admit_until(now_ns, offer, None)
+    }
+
+    /// As [`Self::admit`], with a deadline of the request's own if it is earlier than its class's.
+    ///
+    /// # Errors
+    /// [`Rejected`]; the request's work was dropped without being begun.
+    pub fn admit_until(
+        &self,
+        now_ns: u64,
+        offer: Offer,
+        own_deadline_ns: Option<u64>,
+    ) -> Result<TaskId, Rejected> {
         let Offer { class: id, arrived_ns, work } = offer;
         let class = self.classes.get(id.index()).ok_or(Rejected::UnknownClass(id.0))?;
         let gauge = self.shared.class(id);
         let deadline_ns = class.deadline.map(|d| arrived_ns.saturating_add(d.as_nanos() as u64));
+        let deadline_ns = [deadline_ns, own_deadline_ns].into_iter().flatten().min();
         if self.is_closed.load(Ordering::Relaxed) {
             gauge.refuse(Refusal::ShuttingDown);
             return Err(Rejected::ShuttingDown);
@@ -106,6 +131,12 @@ impl Admission {
             gauge.undo();
             self.overloaded(id)
         })
+    }
+
+    /// Whoever asked for an admitted request has gone: if it has not begun it never will, and if it
+    /// has it may find out by [`crate::Context::is_cancelled`]. It completes all the same.
+    pub fn cancel(&self, task: TaskId) {
+        self.shared.cancel(task);
     }
 
     fn overloaded(&self, id: ClassId) -> Rejected {

@@ -27,6 +27,7 @@ pub(crate) mod clock;
 mod context;
 mod detached;
 mod dispatcher;
+mod dispatcher_bell;
 mod doorbell;
 mod facts;
 mod futex;

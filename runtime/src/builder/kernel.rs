@@ -18,6 +18,7 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
         let Layout { dispatcher_cpu, is_cramped, options } = layout;
         let (shared, crew) =
             start(&options, self.policy).map_err(|error| BuildError::Kernel(error.to_string()))?;
+        super::wire_bell(&shared, &self.ingress);
         let (names, classes): (Vec<_>, Vec<_>) = self.settings.classes.into_iter().unzip();
         let admission = Arc::new(Admission::new(Arc::clone(&shared), classes));
         let (recorder, reader) = stats::stages(names.len());

@@ -111,6 +111,6 @@ impl<I: Ingress> Dispatcher<I> {
         let Some(next_ns) = self.ingress.next_ns(now_ns) else { return std::hint::spin_loop() };
         let time = Duration::from_nanos(next_ns.saturating_sub(now_ns)).min(SLEEP_MAX);
         let recorder = &self.recorder;
-        served::sleep(&self.shared, time, || recorder.is_wanted());
+        served::sleep(&self.shared, time, &mut self.ingress, || recorder.is_wanted());
     }
 }

@@ -119,12 +119,11 @@ impl<P: Policy, I: Ingress> Dispatcher<P, I> {
         let look_ns = if self.threads.is_waiting() { CRAMPED_LOOK_NS } else { SLEEP_MAX_NS };
         let until_ns =
             wake_ns.min(turn.wake_at_ns.unwrap_or(u64::MAX)).min(now_ns.saturating_add(look_ns));
-        shared.dispatcher_bell.lie_down();
-        if self.threads.is_quiet() && !shared.is_stopping() && !self.recorder.is_wanted() {
-            shared.dispatcher_bell.sleep(Duration::from_nanos(until_ns.saturating_sub(now_ns)));
-        } else {
-            shared.dispatcher_bell.get_up();
-        }
+        let time = Duration::from_nanos(until_ns.saturating_sub(now_ns));
+        let (threads, recorder) = (&self.threads, &self.recorder);
+        shared.dispatcher_bell.sleep(time, &mut self.ingress, || {
+            threads.is_quiet() && !shared.is_stopping() && !recorder.is_wanted()
+        });
         shared.stalls.dispatcher.restart(self::now_ns());
     }
 }

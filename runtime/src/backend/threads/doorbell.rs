@@ -16,18 +16,27 @@ pub(super) struct Doorbell(AtomicU32);
 impl Doorbell {
     /// Wakes the sleeper, if there is one. After publishing what it should see.
     pub(super) fn ring(&self) {
-        // Pairs with the fence in `lie_down`.
-        fence(Ordering::SeqCst);
-        if self.is_asleep() {
-            self.get_up();
+        if self.answer() {
             #[cfg(not(loom))]
             super::futex::wake(&self.0, 1);
         }
     }
 
+    /// Whether the sleeper must be woken. `true` obliges the caller to do it.
+    pub(super) fn answer(&self) -> bool {
+        // Pairs with the fence in `lie_down`.
+        fence(Ordering::SeqCst);
+        let is_asleep = self.is_asleep();
+        if is_asleep {
+            self.get_up();
+        }
+        is_asleep
+    }
+
     /// Announces sleep. The sleeper must look for news once more, and get up if there is any.
     pub(super) fn lie_down(&self) {
-        self.0.store(ASLEEP, Ordering::Relaxed);
+        // Release pairs with the acquire in `is_asleep`: whoever wakes the sleeper sees how.
+        self.0.store(ASLEEP, Ordering::Release);
         // Pairs with the fence in `ring`.
         fence(Ordering::SeqCst);
     }
@@ -46,7 +55,8 @@ impl Doorbell {
 
     /// Whether the sleeper sleeps, or is about to.
     pub(super) fn is_asleep(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == ASLEEP
+        // Acquire pairs with the release in `lie_down`.
+        self.0.load(Ordering::Acquire) == ASLEEP
     }
 }
 

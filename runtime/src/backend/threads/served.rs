@@ -11,6 +11,7 @@ use super::start::{Options, assemble};
 use super::table::Completion;
 use super::{clock, placement, worker};
 use crate::hint::Hints;
+use crate::ingress::Ingress;
 use crate::sync::{AtomicU64, Ordering};
 use crate::task::TaskId;
 
@@ -119,13 +120,15 @@ pub(crate) fn is_quiet(shared: &Shared) -> bool {
 }
 
 /// Puts the dispatcher to sleep for `time` at most, unless there is news.
-pub(crate) fn sleep(shared: &Shared, time: Duration, is_wanted: impl FnOnce() -> bool) {
-    shared.dispatcher_bell.lie_down();
-    if is_quiet(shared) && !shared.is_stopping() && !is_wanted() {
-        shared.dispatcher_bell.sleep(time);
-    } else {
-        shared.dispatcher_bell.get_up();
-    }
+pub(crate) fn sleep(
+    shared: &Shared,
+    time: Duration,
+    ingress: &mut impl Ingress,
+    is_wanted: impl FnOnce() -> bool,
+) {
+    shared
+        .dispatcher_bell
+        .sleep(time, ingress, || is_quiet(shared) && !shared.is_stopping() && !is_wanted());
 }
 
 /// Whether the runtime stops.

@@ -3,7 +3,7 @@
 use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
 
-use super::doorbell::Doorbell;
+use super::dispatcher_bell::DispatcherBell;
 use super::gauge::ClassGauge;
 use super::lane::Lane;
 use super::ownership::WorkerId;
@@ -70,7 +70,7 @@ pub(crate) struct Shared {
     classes: Box<[ClassGauge]>,
     mode: CachePadded<AtomicU32>,
     /// The dispatcher sleeps by it when there is nothing to do.
-    pub(super) dispatcher_bell: CachePadded<Doorbell>,
+    pub(crate) dispatcher_bell: CachePadded<DispatcherBell>,
     aborting: AtomicBool,
     stopping: AtomicBool,
 }

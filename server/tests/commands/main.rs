@@ -1,0 +1,5 @@
+//! Commands, as clients meet them: requests in, replies out, without a network.
+
+mod connection;
+mod fixture;
+mod strings;
