@@ -1,9 +1,11 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use revenant::policy::PolicyKind;
+use revenant_bench::peer::Peer;
 use revenant_bench::simulate::CPUS_MAX;
 use revenant_bench::workload::WorkloadChoice;
 use revenant_loadgen::{Arrivals, Mix, MixError};
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Preempt(Preempt),
     /// Measure what the operations of the kernel backend cost; needs root and sched_ext.
     Opcosts(Opcosts),
+    /// Serve the server's store and protocols the way others serve them, to compare it with.
+    Peer(Peering),
     /// Name the workloads, systems and policies there are.
     List,
 }
@@ -252,6 +256,25 @@ pub(crate) struct Opcosts {
     pub(crate) check: Option<PathBuf>,
 }
 
+const PEER_EXAMPLES: &str = "\
+Example:
+  revenant-bench peer tokio-blocking --listen 127.0.0.1:7878
+      prints `listening on ADDRESS`, and serves until it is ended";
+
+/// What to serve, and how.
+#[derive(Debug, Args)]
+#[command(after_help = PEER_EXAMPLES)]
+pub(crate) struct Peering {
+    /// tokio: a task a connection. tokio-blocking: long requests on its blocking threads.
+    /// thread-pool: a reader and 64 threads.
+    #[arg(value_name = "PEER")]
+    pub(crate) peer: Peer,
+
+    /// Where to listen; port 0 is any that is free. It asks for no password: loopback only.
+    #[arg(long, value_name = "ADDRESS", value_parser = loopback, default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+}
+
 /// Reads the command line. On help and on bad input, the text to print and the exit code.
 pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Cli, (String, u8)> {
     Cli::try_parse_from(arguments).map_err(|error| {
@@ -271,6 +294,13 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Cli, (
 
 /// Exit code of bad input: nothing was run.
 pub(crate) const BAD_INPUT: u8 = 2;
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(address),
+        _ => Err("give an address of this machine's loopback, as in 127.0.0.1:7878".to_owned()),
+    }
+}
 
 fn load(text: &str) -> Result<f64, String> {
     let load = text.trim().parse::<f64>().unwrap_or(f64::NAN);

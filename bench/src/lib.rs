@@ -8,7 +8,8 @@
 //! stamp with one [`clock`] into [`stamps`], and [`heartbeat`]s tell when a CPU stalled. What comes
 //! back is a [`system::RunOutcome`], which [`measure`] makes rows of. [`simulate`] runs a policy on
 //! the simulator instead, on as many CPUs as one likes. [`preemption`] measures what one costs, and
-//! `opcosts` (feature `kernel`) each operation of the kernel backend, as rows of [`cost`].
+//! `opcosts` (feature `kernel`) each operation of the kernel backend, as rows of [`cost`]. [`peer`]
+//! serves the server's store as rivals do.
 //!
 //! # Life of a result
 //!
@@ -31,6 +32,7 @@ pub mod measure;
 #[cfg(feature = "kernel")]
 pub mod opcosts;
 pub mod pacer;
+pub mod peer;
 pub mod preemption;
 pub mod progress;
 pub mod replay;

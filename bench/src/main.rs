@@ -4,6 +4,7 @@ mod cli;
 mod comparing;
 mod costing;
 mod listing;
+mod peering;
 mod preempting;
 mod simulating;
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Simulate(options) => simulating::simulate(options),
         Command::Preempt(options) => preempting::preempt(&options),
         Command::Opcosts(options) => costing::opcosts(&options),
+        Command::Peer(options) => peering::peer(&options),
         Command::List => {
             print!("{}", listing::list());
             Ok(ExitCode::SUCCESS)
