@@ -18,10 +18,15 @@ pub mod transport;
 pub mod epoll;
 pub mod ring;
 
+pub mod connection;
+pub mod frame;
 pub mod request;
 pub mod session;
 
+pub mod dispatcher;
+pub mod job;
 pub mod overload;
+pub mod worker;
 
 pub mod command;
 pub mod turn;
@@ -32,3 +37,5 @@ pub mod store;
 
 pub mod failure;
 pub mod reply;
+
+pub mod counters;
