@@ -15,8 +15,11 @@ pub mod session;
 pub mod command;
 pub mod turn;
 
+pub mod cluster;
+pub mod cursor;
 pub mod keyspace;
 pub mod service;
+pub mod spinner;
 pub mod store;
 
 pub mod failure;
