@@ -30,7 +30,7 @@ struct Options {
     returns_old: bool,
 }
 
-/// SET key value [NX | XX] [GET] [EX s | PX ms | EXAT unix-s | PXAT unix-ms | KEEPTTL].
+/// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT unix-s | PXAT unix-ms | KEEPTTL]`
 pub(super) fn set(call: &Call<'_>, reply: &mut Reply<'_>) -> Outcome {
     let options = Options::of(call.request, &|| call.turn.unix_ms())?;
     let (is_written, old) = write(call, &options)?;
