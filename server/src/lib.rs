@@ -31,8 +31,11 @@ pub mod worker;
 pub mod command;
 pub mod turn;
 
+pub mod cluster;
+pub mod cursor;
 pub mod keyspace;
 pub mod service;
+pub mod spinner;
 pub mod store;
 
 pub mod failure;
