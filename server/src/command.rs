@@ -3,11 +3,19 @@
 //! A file of `command/` has one family: what its commands accept, do and reply, side by side, and
 //! their rows of the table.
 
+mod argument;
 mod class;
-mod connection;
-mod key;
-mod string;
 mod table;
+
+mod client;
+mod cluster;
+mod connection;
+mod info;
+mod key;
+mod scan;
+mod server;
+mod spin;
+mod string;
 
 pub use class::CommandClass;
 
@@ -28,6 +36,9 @@ const POINT_ARGUMENTS_MAX: usize = 16;
 /// a microsecond.
 const POINT_BYTES_MAX: usize = 16 * 1024;
 
+/// Keys up to which a scan is scheduled as a read: it takes a few of those.
+const SHORT_SCAN_KEYS: usize = 16;
+
 /// Where a command runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -46,14 +57,33 @@ struct Call<'c> {
     turn: &'c dyn Turn,
 }
 
+impl Call<'_> {
+    /// A place between two pieces of work, to lose the CPU or to give up.
+    fn pause(&self) -> Outcome {
+        self.turn.safepoint();
+        if self.turn.is_cancelled() { Err(Failure::Expired) } else { Ok(()) }
+    }
+
+    /// Fails once the reply is too large to go on.
+    fn check_size(&self, reply: &Reply<'_>) -> Outcome {
+        let reply_max = self.service.reply_max;
+        if reply.byte_count() > reply_max {
+            return Err(Failure::ReplyTooLarge { reply_max });
+        }
+        Ok(())
+    }
+}
+
 type Outcome = Result<(), Failure>;
+type RunSession = fn(&Call<'_>, &mut Session, &mut Reply<'_>) -> Outcome;
+type RunAnywhere = fn(&Call<'_>, &mut Reply<'_>) -> Outcome;
 
 /// What it does, by where.
 #[derive(Clone, Copy)]
 enum Run {
-    Session(fn(&Call<'_>, &mut Session, &mut Reply<'_>) -> Outcome),
-    Point(fn(&Call<'_>, &mut Reply<'_>) -> Outcome),
-    Worker(fn(&Call<'_>, &mut Reply<'_>) -> Outcome),
+    Session(RunSession),
+    Point(RunAnywhere),
+    Worker(RunAnywhere),
 }
 
 /// Which arguments are keys, as Redis's COMMAND tells it: from `first` to `last`, which counts from
@@ -68,6 +98,20 @@ struct Keys {
 impl Keys {
     const NONE: Self = Self { first: 0, last: 0, step: 0 };
     const ONE: Self = Self { first: 1, last: 1, step: 1 };
+    const ALL: Self = Self { first: 1, last: -1, step: 1 };
+    const PAIRS: Self = Self { first: 1, last: -1, step: 2 };
+
+    /// The keys among the arguments of `request`.
+    fn of(self, request: &Request) -> impl Iterator<Item = &[u8]> {
+        let count = request.argument_count();
+        let end = match usize::try_from(self.last) {
+            Ok(0) => 0,
+            Ok(last) => last + 1,
+            Err(_) => (count + 1).saturating_sub(usize::from(self.last.unsigned_abs())),
+        };
+        let (first, step) = (self.first.unsigned_abs(), self.step.unsigned_abs().max(1));
+        (usize::from(first)..end.min(count)).step_by(step.into()).map(|at| request.argument(at))
+    }
 }
 
 /// How many arguments a command takes, its name among them.
@@ -86,6 +130,31 @@ pub struct Command {
     run: Run,
 }
 
+/// The kinds of rows.
+impl Command {
+    const fn session(name: &'static str, arity: Arity, run: RunSession) -> Self {
+        let class = CommandClass::Get;
+        Self { name, class, arity, keys: Keys::NONE, run: Run::Session(run) }
+    }
+
+    const fn read(name: &'static str, arity: Arity, keys: Keys, run: RunAnywhere) -> Self {
+        Self { name, class: CommandClass::Get, arity, keys, run: Run::Point(run) }
+    }
+
+    const fn write(name: &'static str, arity: Arity, keys: Keys, run: RunAnywhere) -> Self {
+        Self { name, class: CommandClass::Put, arity, keys, run: Run::Point(run) }
+    }
+
+    const fn slow_write(name: &'static str, arity: Arity, run: RunAnywhere) -> Self {
+        let class = CommandClass::Put;
+        Self { name, class, arity, keys: Keys::NONE, run: Run::Worker(run) }
+    }
+
+    const fn scan(name: &'static str, arity: Arity, keys: Keys, run: RunAnywhere) -> Self {
+        Self { name, class: CommandClass::Scan, arity, keys, run: Run::Worker(run) }
+    }
+}
+
 impl Command {
     /// The command that `request` names, if its arguments suffice and `session` may use it.
     ///
@@ -94,7 +163,7 @@ impl Command {
     pub fn find(
         request: &Request,
         session: &Session,
-        _service: &Service,
+        service: &Service,
     ) -> Result<&'static Self, Failure> {
         let command = table::find(request.argument(0)).ok_or_else(|| unknown_command(request))?;
         let count = request.argument_count();
@@ -108,6 +177,9 @@ impl Command {
         if !session.is_authenticated && !matches!(command.name, "auth" | "hello" | "quit") {
             return Err(Failure::AuthRequired);
         }
+        if let Some(cluster) = &service.cluster {
+            cluster.check(command.keys.of(request))?;
+        }
         Ok(command)
     }
 
@@ -117,16 +189,18 @@ impl Command {
         self.name
     }
 
-    /// Whether it works on keys.
+    /// Whether it changes keys.
     #[must_use]
-    pub fn has_keys(&self) -> bool {
-        self.keys != Keys::NONE
+    pub fn is_write(&self) -> bool {
+        self.class == CommandClass::Put
     }
 
     /// The class under which `request` is scheduled.
     #[must_use]
-    pub fn class(&self, _request: &Request) -> CommandClass {
-        self.class
+    pub fn class(&self, request: &Request) -> CommandClass {
+        let is_short =
+            self.class == CommandClass::Scan && scan::keys_asked(self, request) <= SHORT_SCAN_KEYS;
+        if is_short { CommandClass::Get } else { self.class }
     }
 
     /// Where `request` is executed: a command on a point that is large is none.
@@ -142,7 +216,7 @@ impl Command {
     }
 
     /// Executes `request`, on whatever thread, and writes the reply: what was asked for, or why
-    /// not.
+    /// not. A change is durable before it returns.
     pub fn run(
         &self,
         request: &Request,
@@ -150,12 +224,15 @@ impl Command {
         turn: &dyn Turn,
         reply: &mut Reply<'_>,
     ) {
-        let call = Call { request, service, turn };
-        let outcome = match self.run {
-            Run::Point(run) | Run::Worker(run) => run(&call, reply),
-            Run::Session(_) => Err(Failure::Internal("a session command without its session")),
+        let run = match self.run {
+            Run::Point(run) | Run::Worker(run) => run,
+            Run::Session(_) => |_: &Call<'_>, _: &mut Reply<'_>| {
+                Err(Failure::Internal("a session command without its session"))
+            },
         };
-        if let Err(failure) = outcome {
+        let outcome = run(&Call { request, service, turn }, reply);
+        let settled = if self.is_write() { service.keyspace.settle() } else { Ok(()) };
+        if let Err(failure) = outcome.and(settled.map_err(Failure::from)) {
             reply.failure(&failure);
         }
     }
@@ -168,12 +245,9 @@ impl Command {
         session: &mut Session,
         reply: &mut Reply<'_>,
     ) {
-        let call = Call { request, service, turn: &Uninterrupted };
-        let outcome = match self.run {
-            Run::Session(run) => run(&call, session, reply),
-            Run::Point(run) | Run::Worker(run) => run(&call, reply),
-        };
-        if let Err(failure) = outcome {
+        let turn = &Uninterrupted;
+        let Run::Session(run) = self.run else { return self.run(request, service, turn, reply) };
+        if let Err(failure) = run(&Call { request, service, turn }, session, reply) {
             reply.failure(&failure);
         }
     }
@@ -202,4 +276,11 @@ fn unknown_command(request: &Request) -> Failure {
         arguments += &format!("'{}' ", shown(argument));
     }
     Failure::UnknownCommand { name: shown(request.argument(0)), arguments }
+}
+
+fn unknown_subcommand(request: &Request) -> Failure {
+    Failure::UnknownSubcommand {
+        command: shown(request.argument(0)).to_ascii_uppercase(),
+        subcommand: shown(request.argument(1)),
+    }
 }

@@ -243,6 +243,11 @@ impl Transport for Epoll {
         Ok(())
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        // Nothing is put off.
+        Ok(())
+    }
+
     fn receive(&mut self, key: Key, is_wanted: bool) {
         self.sockets[key.index()].wants_input = is_wanted;
         self.update_interest(key);

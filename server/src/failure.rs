@@ -39,6 +39,9 @@ pub enum Failure {
     /// The sum does not fit.
     #[error("ERR increment or decrement would overflow")]
     Overflow,
+    /// The opposite of the smallest number.
+    #[error("ERR decrement would overflow")]
+    DecrementOverflow,
     /// A time to live that is none.
     #[error("ERR invalid expire time in '{0}' command")]
     InvalidExpire(&'static str),
@@ -60,6 +63,25 @@ pub enum Failure {
     /// There is one database.
     #[error("ERR DB index is out of range")]
     DbIndex,
+    /// A version of the protocol that is no number.
+    #[error("ERR Protocol version is not an integer or out of range")]
+    ProtocolNotInteger,
+    /// HELLO knows no such option.
+    #[error("ERR Syntax error in HELLO option '{0}'")]
+    HelloOption(String),
+    /// HELLO comes after authentication, or brings it.
+    #[error(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
+         <proto> AUTH <user> <pass> option can be used to authenticate the client and select the \
+         RESP protocol version at the same time"
+    )]
+    HelloUnauthenticated,
+    /// Something about a client that is not kept.
+    #[error("ERR Unrecognized option '{0}'")]
+    UnknownClientOption(String),
+    /// Something about a client that would break lists of them.
+    #[error("ERR {0} cannot contain spaces, newlines or special characters.")]
+    InvalidClientInfo(&'static str),
     /// A name with characters that would break lists of clients.
     #[error("ERR Client names cannot contain spaces, newlines or special characters.")]
     InvalidClientName,
@@ -81,6 +103,15 @@ pub enum Failure {
     /// The server is not one of several.
     #[error("ERR This instance has cluster support disabled")]
     ClusterDisabled,
+    /// A slot that does not exist, or a node.
+    #[error("ERR Invalid slot or node")]
+    InvalidSlot,
+    /// What clusters of a later protocol offer.
+    #[error("ERR CLUSTER SHARDS is not served here: use CLUSTER SLOTS")]
+    NoShards,
+    /// No server has the key's slot.
+    #[error("CLUSTERDOWN Hash slot not served")]
+    SlotNotServed,
     /// Keys that different servers have.
     #[error("CROSSSLOT Keys in request don't hash to the same slot")]
     CrossSlot,
@@ -107,6 +138,9 @@ pub enum Failure {
     /// The store did not do as told.
     #[error("ERR {0}")]
     Store(#[from] StoreError),
+    /// More work was asked for than one request may do.
+    #[error("ERR one request may spin for at most {0} microseconds")]
+    SpinTooLong(u64),
     /// Not RESP.
     #[error("ERR {0}")]
     Protocol(#[from] ProtocolError),

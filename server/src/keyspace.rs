@@ -57,8 +57,8 @@ impl Keyspace {
     }
 
     /// Asks `change` what is to become of the key's entry, does it, and returns its result. May be
-    /// asked again if somebody else was first. Returns once the change is as durable as the store
-    /// was told to make it.
+    /// asked again if somebody else was first. The change is visible at once, and durable after
+    /// [`Self::settle`].
     ///
     /// # Errors
     /// The store cannot write, or `change` failed, and changed nothing.
@@ -68,7 +68,7 @@ impl Keyspace {
         key: &[u8],
         mut change: impl FnMut(Option<Entry<'_>>) -> Result<(Change, R), Failure>,
     ) -> Result<R, Failure> {
-        let (mut result, mut is_changed) = (None, false);
+        let mut result = None;
         atomically(turn, || {
             self.store.update(key, &mut |bytes| {
                 let entry = bytes.and_then(Entry::decode).filter(|entry| entry.is_alive(turn));
@@ -76,15 +76,28 @@ impl Keyspace {
                     Ok((change, returned)) => (change, Ok(returned)),
                     Err(failure) => (Change::Keep, Err(failure)),
                 };
-                is_changed = change != Change::Keep;
                 result = Some(returned);
                 change
             })
         })?;
-        if is_changed {
-            self.store.settle()?;
-        }
         result.unwrap_or(Err(Failure::Internal("the store did not ask for a change")))
+    }
+
+    /// Returns once all changes made before the call are as durable as the store was told to make
+    /// them: what an acknowledgement waits for. May block, so it may be preempted.
+    ///
+    /// # Errors
+    /// They may not be durable.
+    pub fn settle(&self) -> Result<(), StoreError> {
+        self.store.settle()
+    }
+
+    /// Removes all keys.
+    ///
+    /// # Errors
+    /// The store cannot write.
+    pub fn clear(&self, turn: &dyn Turn) -> Result<(), StoreError> {
+        atomically(turn, || self.store.clear())
     }
 
     /// Visits living keys and values in order from `from` on, until `visit` breaks or there are no

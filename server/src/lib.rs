@@ -18,17 +18,27 @@ pub mod transport;
 pub mod epoll;
 pub mod ring;
 
+pub mod connection;
+pub mod frame;
 pub mod request;
 pub mod session;
 
+pub mod dispatcher;
+pub mod job;
 pub mod overload;
+pub mod worker;
 
 pub mod command;
 pub mod turn;
 
+pub mod cluster;
+pub mod cursor;
 pub mod keyspace;
 pub mod service;
+pub mod spinner;
 pub mod store;
 
 pub mod failure;
 pub mod reply;
+
+pub mod counters;

@@ -275,6 +275,10 @@ impl Transport for Ring {
         Ok(())
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        if self.ring.submission().is_empty() { Ok(()) } else { self.enter() }
+    }
+
     fn receive(&mut self, key: Key, is_wanted: bool) {
         let socket = &mut self.sockets[key.index()];
         socket.wants_input = is_wanted;

@@ -1,8 +1,12 @@
 //! What all commands share.
 
 use std::fmt;
+use std::time::Instant;
 
+use crate::cluster::Cluster;
+use crate::cursor::Cursors;
 use crate::keyspace::Keyspace;
+use crate::spinner::Spinner;
 
 /// Appends lines of `name:value` to a section of INFO.
 pub type InfoSource = dyn Fn(&mut String) + Send + Sync;
@@ -11,8 +15,16 @@ pub type InfoSource = dyn Fn(&mut String) + Send + Sync;
 pub struct Service {
     /// The keys.
     pub keyspace: Keyspace,
+    /// Where scans stopped.
+    pub cursors: Cursors,
+    /// Which server has which keys, if there are several.
+    pub cluster: Option<Cluster>,
+    /// Does work made to order.
+    pub spinner: Spinner,
     /// What AUTH asks for; `None`: nothing.
     pub password: Option<String>,
+    /// When the server started.
+    pub started: Instant,
     /// The largest reply, in bytes.
     pub reply_max: usize,
     /// The largest value, in bytes.
@@ -24,15 +36,24 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service over `keyspace`, with Redis's bounds and nothing else set.
+    /// A service over `keyspace`, with Redis's bound of values and nothing else set. Measures how
+    /// fast this machine works, which takes some milliseconds.
     #[must_use]
     pub fn new(keyspace: Keyspace) -> Self {
         Self {
             keyspace,
+            cursors: Cursors::default(),
+            cluster: None,
+            spinner: Spinner::measure(),
+            started: Instant::now(),
             password: None,
             reply_max: 64 << 20,
             value_max: 512 << 20,
-            settings: Vec::new(),
+            settings: vec![
+                // Tools that compare servers ask for these two.
+                ("save".to_owned(), String::new()),
+                ("appendonly".to_owned(), "no".to_owned()),
+            ],
             info: Vec::new(),
         }
     }

@@ -7,8 +7,10 @@ pub struct Session {
     pub id: u64,
     /// The name its client gave it.
     pub name: String,
-    /// Library and version its client told, for lists.
-    pub library: String,
+    /// The library its client uses, as the client says.
+    pub library_name: String,
+    /// That library's version.
+    pub library_version: String,
     /// Whether it may do more than authenticate itself.
     pub is_authenticated: bool,
     /// Close the connection once the reply has left.

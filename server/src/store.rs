@@ -3,12 +3,25 @@
 //! A store is an ordered map of bytes, used by many threads at once. What a value means (its time
 //! to live, its being a number) is the [keyspace](crate::keyspace)'s affair.
 
+mod durability;
+#[cfg(feature = "fjall")]
+mod fjall;
 mod memory;
+#[cfg(feature = "rocksdb")]
+mod rocksdb;
+mod stripes;
 
+pub use durability::Durability;
+#[cfg(feature = "fjall")]
+pub use fjall::FjallStore;
 pub use memory::MemoryStore;
+#[cfg(feature = "rocksdb")]
+pub use rocksdb::RocksDbStore;
 
 use std::fmt;
 use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+use std::str::FromStr;
 
 /// What becomes of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,4 +109,65 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// They may not be durable.
     fn settle(&self) -> Result<(), StoreError>;
+}
+
+/// The stores there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreKind {
+    /// In memory, gone with the process.
+    #[default]
+    Memory,
+    /// In files, in pure Rust; cargo feature `fjall`.
+    Fjall,
+    /// In files, by Debian's librocksdb; cargo feature `rocksdb`.
+    RocksDb,
+}
+
+/// A store that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no store called {0}: it is memory, fjall or rocksdb")]
+pub struct UnknownStore(String);
+
+impl FromStr for StoreKind {
+    type Err = UnknownStore;
+
+    fn from_str(name: &str) -> Result<Self, UnknownStore> {
+        match name {
+            "memory" => Ok(Self::Memory),
+            "fjall" => Ok(Self::Fjall),
+            "rocksdb" => Ok(Self::RocksDb),
+            _ => Err(UnknownStore(name.to_owned())),
+        }
+    }
+}
+
+impl StoreKind {
+    /// Opens a store, whose files are in `folder`, or will be: the one in memory has none.
+    ///
+    /// # Errors
+    /// The files are damaged, in use or cannot be made, or this program was built without the
+    /// store.
+    pub fn open(self, folder: &Path, durability: Durability) -> Result<Box<dyn Store>, StoreError> {
+        match self {
+            Self::Memory => Ok(Box::new(MemoryStore::default())),
+            #[cfg(feature = "fjall")]
+            Self::Fjall => Ok(Box::new(FjallStore::open(folder, durability)?)),
+            #[cfg(feature = "rocksdb")]
+            Self::RocksDb => Ok(Box::new(RocksDbStore::open(folder, durability)?)),
+            #[cfg(not(feature = "fjall"))]
+            Self::Fjall => Err(not_built("fjall", folder, durability)),
+            #[cfg(not(feature = "rocksdb"))]
+            Self::RocksDb => Err(not_built("rocksdb", folder, durability)),
+        }
+    }
+}
+
+#[cfg(not(all(feature = "fjall", feature = "rocksdb")))]
+fn not_built(store: &'static str, folder: &Path, _durability: Durability) -> StoreError {
+    let folder = folder.display();
+    let reason = format!(
+        "this program was built without it, and {folder} stays untouched; build it with \
+         `--features {store}`"
+    );
+    StoreError { store, action: "open", reason }
 }

@@ -79,6 +79,12 @@ pub trait Transport: Send {
     /// The kernel's, if the transport as a whole no longer works.
     fn poll(&mut self, event: impl FnMut(Event<'_>)) -> io::Result<()>;
 
+    /// Begins what was asked for, without looking for events.
+    ///
+    /// # Errors
+    /// As for [`Self::poll`].
+    fn flush(&mut self) -> io::Result<()>;
+
     /// Receives from a connection, or no longer does, so that its peer has to wait.
     fn receive(&mut self, key: Key, is_wanted: bool);
 

@@ -16,5 +16,6 @@ pub use encode::{
 pub use error::ProtocolError;
 pub use inline::unquote;
 pub use limits::Limits;
+pub use line::number;
 pub use reply::{DEPTH_MAX, ReplyEnd, Value, decode_reply};
 pub use request::decode_request;

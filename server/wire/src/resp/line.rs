@@ -38,7 +38,8 @@ pub(super) fn line(bytes: &[u8], from: usize, max: usize) -> Line {
 }
 
 /// A decimal number as Redis reads it: no plus sign, no leading zeros, no blanks.
-pub(super) fn number(text: &[u8]) -> Option<i64> {
+#[must_use]
+pub fn number(text: &[u8]) -> Option<i64> {
     let (is_negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
