@@ -23,10 +23,16 @@
 //! Everything is pure and seeded but for `stopwatch`, which the two calibrations use.
 
 mod arrivals;
+mod clock;
+mod dialect;
 mod duration;
+mod endpoint;
+mod generator;
 mod interval;
+mod job;
 mod keys;
 mod kv;
+mod live;
 mod mix;
 mod operation;
 mod plan;
@@ -35,6 +41,7 @@ mod record;
 mod sample;
 mod search;
 mod service;
+mod session;
 mod stopwatch;
 mod tally;
 mod trace;
@@ -44,10 +51,18 @@ mod window;
 mod work;
 
 pub use arrivals::{Arrivals, ArrivalsError, Times};
+pub use dialect::{ClassField, DialectError, Protocol};
 pub use duration::{DurationError, parse_duration_ns};
+pub use endpoint::{CONNECT_TIMEOUT, Endpoint, EndpointError, Reach, Stream};
+pub use generator::{Generator, GeneratorError, Incidents, Measured};
 pub use interval::Interval;
+pub use job::{
+    CONNECTIONS_MAX, DEPTH_MAX, DURATION_MAX_NS, Job, JobError, Pace, RATE_MAX_RPS, VALUE_MAX,
+    ValueSize,
+};
 pub use keys::{KEY_BYTES, KEYS_MAX, KeyDistribution, KeyDraws, Keys, KeysError, key_name};
 pub use kv::{KV_KEYS, SCAN_TARGET_NS, Store, StoreCost};
+pub use live::{Glance, Live};
 pub use mix::{CLASSES_MAX, Class, Mix, MixError};
 pub use operation::{Operation, OperationError, RANGE_KEYS_MAX, Template};
 pub use plan::{Plan, PlanError, PlanSpec, Planned, REQUESTS_MAX, Requests};
@@ -56,6 +71,7 @@ pub use record::{ClassRecord, LATENCY_MAX_NS, Phase, Record};
 pub use sample::{Sample, UNFINISHED_NS};
 pub use search::{Found, Objective, ObjectiveError, Search, SearchSpec};
 pub use service::{ServiceTime, ServiceTimeError};
+pub use session::{Session, SessionError};
 pub use tally::{ClassTally, Counts, Outcome, Span, Stamps, all_of};
 pub use trace::{Arrival, Trace, TraceError};
 pub use traffic::{ALL, Traffic, TrafficError, preset_names, presets};

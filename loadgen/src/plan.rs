@@ -127,6 +127,12 @@ impl Plan {
         Ok(Self { spec, requests })
     }
 
+    /// A plan without requests.
+    #[must_use]
+    pub fn empty(spec: PlanSpec) -> Self {
+        Self { spec, requests: Vec::new() }
+    }
+
     /// The requests of a recorded trace, as far as they lie within the duration; classes the trace
     /// does not name are drawn. The spec's arrivals and rate only describe it.
     #[must_use]

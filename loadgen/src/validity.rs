@@ -17,6 +17,7 @@ pub use thinning::{ARRIVALS_MAX, Thinning};
 
 use crate::arrivals::Arrivals;
 use crate::interval::Interval;
+use crate::job::Pace;
 use crate::tally::ClassTally;
 
 /// How far the achieved rate may be from the offered one, as a part of it.
@@ -96,13 +97,10 @@ impl Check {
     }
 }
 
-/// The checks of one run of an open loop.
+/// The checks of what all generators of a run counted together.
 #[must_use]
-pub fn checks(all: &ClassTally, arrivals: Arrivals, thinning: &Thinning) -> Vec<Check> {
-    let mut checks = vec![rate(all), lateness(all)];
-    checks.extend(arrival_checks(arrivals, thinning));
-    checks.push(stationarity(all));
-    checks
+pub fn load_checks(all: &ClassTally) -> Vec<Check> {
+    vec![rate(all), lateness(all), stationarity(all)]
 }
 
 /// Whether a list of checks holds no failure.
@@ -147,22 +145,24 @@ fn lateness(all: &ClassTally) -> Check {
     ))
 }
 
-fn arrival_checks(arrivals: Arrivals, thinning: &Thinning) -> [Check; 2] {
+/// The checks of the times at which one generator sent.
+#[must_use]
+pub fn arrival_checks(pace: Pace, thinning: &Thinning) -> Vec<Check> {
     let names = ["inter-arrivals", "independence"];
-    if arrivals != Arrivals::Poisson {
-        return names
-            .map(|name| Check::not_applicable(name, "arrivals are not meant to be Poisson"));
+    let neither = |why| names.map(|name| Check::not_applicable(name, why)).to_vec();
+    if !matches!(pace, Pace::Open { arrivals: Arrivals::Poisson, .. }) {
+        return neither("arrivals are not meant to be Poisson");
     }
     let gaps = thinning.gaps();
     if gaps.len() < GAPS_MIN {
-        return names.map(|name| Check::not_applicable(name, "too few requests to tell"));
+        return neither("too few requests to tell");
     }
     let squared = anderson_darling(&gaps);
     let exponential = exponential_p(squared, gaps.len());
     let rho = spearman_lag_1(&gaps);
     let independent = spearman_p(rho, gaps.len() - 1);
     let cure = |p: f64| if p < SIGNIFICANCE { ": sends came in bunches; see lateness" } else { "" };
-    [
+    vec![
         Check::held(names[0], exponential >= SIGNIFICANCE, exponential, SIGNIFICANCE).saying(
             format!(
                 "Anderson-Darling over {} gaps: A2 {squared:.2}, p {exponential:.3}{}",

@@ -20,6 +20,12 @@ fn run(stamp: impl Fn(u64, u64) -> (u64, u64)) -> (ClassTally, Thinning) {
     (tally, thinning)
 }
 
+fn checks(tally: &ClassTally, arrivals: Arrivals, thinning: &Thinning) -> Vec<Check> {
+    let mut checks = load_checks(tally);
+    checks.extend(arrival_checks(Pace::Open { arrivals, rate_rps: 1.0 }, thinning));
+    checks
+}
+
 fn failures(stamp: impl Fn(u64, u64) -> (u64, u64)) -> Vec<String> {
     let (tally, thinning) = run(stamp);
     let checks = checks(&tally, Arrivals::Poisson, &thinning);
