@@ -24,7 +24,6 @@
 pub mod affinity;
 pub mod clock;
 pub mod compare;
-pub mod destination;
 pub mod discipline;
 pub mod heartbeat;
 pub mod measure;
@@ -47,10 +46,11 @@ pub mod cost;
 pub mod curve;
 pub mod document;
 pub mod html;
-pub mod machine;
-pub mod quantity;
 pub mod row;
 pub mod table;
+
+// What the networked generator shows its results with, too.
+pub use revenant_loadgen::{destination, machine, quantity};
 
 #[cfg(test)]
 mod fixture;

@@ -1,5 +1,7 @@
 //! When requests are meant to be sent: seeded, endless streams of intended times.
 
+use std::fmt;
+
 use rand::SeedableRng;
 use rand_distr::{Distribution, Exp1};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -106,6 +108,19 @@ impl Arrivals {
             _ => Phase { bursting: false, left_ns: f64::INFINITY },
         };
         Ok(Times { arrivals: self, gap_mean_ns, elapsed_ns: 0.0, phase, generator })
+    }
+}
+
+impl fmt::Display for Arrivals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Poisson => f.write_str("poisson"),
+            Self::Constant => f.write_str("constant"),
+            Self::OnOff { on_ns, off_ns } => write!(f, "on-off:{on_ns}ns/{off_ns}ns"),
+            Self::Mmpp { ratio, burst_ns, calm_ns } => {
+                write!(f, "mmpp:{ratio}/{burst_ns}ns/{calm_ns}ns")
+            }
+        }
     }
 }
 
@@ -290,6 +305,9 @@ mod tests {
         assert_eq!("on-off:1ms/9ms".parse(), Ok(bursty));
         let mmpp = Arrivals::Mmpp { ratio: 10, burst_ns: 1_000_000, calm_ns: 9_000_000 };
         assert_eq!("mmpp:10/1ms/9ms".parse(), Ok(mmpp));
+        for arrivals in [Arrivals::Poisson, Arrivals::Constant, bursty, mmpp] {
+            assert_eq!(arrivals.to_string().parse(), Ok(arrivals));
+        }
         assert!("mmpp:10/1ms".parse::<Arrivals>().is_err());
         assert!("on-off:1ms".parse::<Arrivals>().is_err());
         assert!("on-off:1ms/9".parse::<Arrivals>().unwrap_err().to_string().contains("`9`"));

@@ -4,22 +4,20 @@ use std::time::Instant;
 
 /// Time since a run began.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     zero: Instant,
 }
 
 impl Clock {
     /// The run begins now.
-    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "runs over a network are timed by the clock")]
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { zero: Instant::now() }
     }
 
     /// Time since then.
     #[inline]
-    #[must_use]
-    pub fn now_ns(&self) -> u64 {
+    pub(crate) fn now_ns(&self) -> u64 {
         // A run ends long before 2^64 ns, 584 years.
         self.zero.elapsed().as_nanos() as u64
     }

@@ -1,5 +1,7 @@
 //! Requests as bytes and replies as outcomes, in either protocol.
 
+use std::fmt;
+
 use revenant_wire::native::{self, Op, RequestHeader, Status};
 use revenant_wire::resp::{Limits, ReplyEnd, encode_array, encode_bulk};
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,15 @@ pub enum Protocol {
     Resp,
     /// Native frames: replies name their requests and come in any order.
     Native,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resp => "resp",
+            Self::Native => "native",
+        })
+    }
 }
 
 /// Something the protocol has no way to say, or a server that does not speak it.
@@ -44,7 +55,7 @@ pub enum DialectError {
 
 /// Writes requests.
 #[derive(Clone, Debug)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     requests: Vec<Request>,
     value: Vec<u8>,
     /// Memory of [`Template::fill`].
@@ -60,13 +71,13 @@ enum Request {
 
 /// What differs between requests of a class.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     /// Named in the reply of protocols that do.
-    pub id: u64,
+    pub(crate) id: u64,
     /// The key.
-    pub key: &'a [u8],
+    pub(crate) key: &'a [u8],
     /// Length of the value.
-    pub value_len: usize,
+    pub(crate) value_len: usize,
 }
 
 impl Encoder {
@@ -75,7 +86,7 @@ impl Encoder {
     ///
     /// # Errors
     /// When the protocol cannot say what a class asks for.
-    pub fn new(
+    pub(crate) fn new(
         protocol: Protocol,
         traffic: &Traffic,
         value_max: usize,
@@ -102,7 +113,7 @@ impl Encoder {
     }
 
     /// Appends a request of a class.
-    pub fn encode(&mut self, class: usize, parts: Parts<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&mut self, class: usize, parts: Parts<'_>, out: &mut Vec<u8>) {
         let value = &self.value[..parts.value_len];
         match &self.requests[class] {
             Request::Resp(template) => {
@@ -152,7 +163,7 @@ fn native_request(operation: &Operation, class: u8) -> Option<Request> {
 
 /// Reads replies of one connection.
 #[derive(Clone, Debug)]
-pub struct Decoder {
+pub(crate) struct Decoder {
     protocol: Protocol,
     end: ReplyEnd,
     limits: Limits,
@@ -160,21 +171,20 @@ pub struct Decoder {
 
 /// One reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reply<'b> {
+pub(crate) struct Reply<'b> {
     /// Bytes of it.
-    pub len: usize,
+    pub(crate) len: usize,
     /// The request it answers, in protocols that say so.
-    pub id: Option<u64>,
+    pub(crate) id: Option<u64>,
     /// How the request ended.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// What the server says is wrong, of errors and rejections.
-    pub error: Option<&'b [u8]>,
+    pub(crate) error: Option<&'b [u8]>,
 }
 
 impl Decoder {
     /// At the beginning of a stream of replies.
-    #[must_use]
-    pub fn new(protocol: Protocol) -> Self {
+    pub(crate) fn new(protocol: Protocol) -> Self {
         Self { protocol, end: ReplyEnd::default(), limits: Limits::within(REPLY_MAX) }
     }
 
@@ -183,7 +193,7 @@ impl Decoder {
     ///
     /// # Errors
     /// When what came is no reply.
-    pub fn next<'b>(&mut self, bytes: &'b [u8]) -> Result<Option<Reply<'b>>, DialectError> {
+    pub(crate) fn next<'b>(&mut self, bytes: &'b [u8]) -> Result<Option<Reply<'b>>, DialectError> {
         match self.protocol {
             Protocol::Resp => self.next_resp(bytes),
             Protocol::Native => next_native(bytes),
@@ -217,7 +227,7 @@ fn next_native(bytes: &[u8]) -> Result<Option<Reply<'_>>, DialectError> {
     Ok(Some(Reply { len, id: Some(header.id), outcome, error }))
 }
 
-fn no_reply(error: impl std::fmt::Display) -> DialectError {
+fn no_reply(error: impl fmt::Display) -> DialectError {
     DialectError::NoReply { reason: error.to_string() }
 }
 

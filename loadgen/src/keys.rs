@@ -1,5 +1,7 @@
 //! Which keys requests name: how many there are, and how often each is asked for.
 
+use std::fmt;
+
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Zipf};
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,15 @@ pub enum KeysError {
         /// What was written.
         text: String,
     },
+}
+
+impl fmt::Display for KeyDistribution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uniform => f.write_str("uniform"),
+            Self::Zipf { exponent } => write!(f, "zipf:{exponent}"),
+        }
+    }
 }
 
 impl std::str::FromStr for KeyDistribution {

@@ -24,20 +24,27 @@
 
 mod arrivals;
 mod clock;
+mod crew;
+pub mod destination;
 mod dialect;
 mod duration;
 mod endpoint;
+mod experiment;
 mod generator;
 mod interval;
 mod job;
 mod keys;
 mod kv;
 mod live;
+pub mod machine;
 mod mix;
+mod observe;
 mod operation;
 mod plan;
 mod preset;
+pub mod quantity;
 mod record;
+pub mod report;
 mod sample;
 mod search;
 mod service;
@@ -51,9 +58,11 @@ mod window;
 mod work;
 
 pub use arrivals::{Arrivals, ArrivalsError, Times};
+pub use crew::CrewError;
 pub use dialect::{ClassField, DialectError, Protocol};
 pub use duration::{DurationError, parse_duration_ns};
 pub use endpoint::{CONNECT_TIMEOUT, Endpoint, EndpointError, Reach, Stream};
+pub use experiment::{Experiment, ExperimentError, Here, Running, Source, Watch, seed_of_run};
 pub use generator::{Generator, GeneratorError, Incidents, Measured};
 pub use interval::Interval;
 pub use job::{
@@ -64,6 +73,7 @@ pub use keys::{KEY_BYTES, KEYS_MAX, KeyDistribution, KeyDraws, Keys, KeysError, 
 pub use kv::{KV_KEYS, SCAN_TARGET_NS, Store, StoreCost};
 pub use live::{Glance, Live};
 pub use mix::{CLASSES_MAX, Class, Mix, MixError};
+pub use observe::{Observed, Observer, ObserverError};
 pub use operation::{Operation, OperationError, RANGE_KEYS_MAX, Template};
 pub use plan::{Plan, PlanError, PlanSpec, Planned, REQUESTS_MAX, Requests};
 pub use preset::{PRESETS, Preset, UnknownPreset, Work};

@@ -1,5 +1,7 @@
 //! What a request of a class asks the server to do.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::duration::{DurationError, parse_duration_ns};
@@ -125,6 +127,38 @@ impl Operation {
     }
 }
 
+impl fmt::Display for Operation {
+    /// As it is written in traffic.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Get => f.write_str("GET"),
+            Self::Set => f.write_str("SET"),
+            Self::Range { keys } => write!(f, "RANGE {keys}"),
+            Self::Scan { keys } => write!(f, "SCAN {keys}"),
+            Self::Spin { service_ns } => write!(f, "SPIN {service_ns}ns"),
+            Self::Command(template) => template.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, word) in self.words.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            for piece in word {
+                f.write_str(match piece {
+                    Piece::Literal(text) => text,
+                    Piece::Key => "{key}",
+                    Piece::Value => "{value}",
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Template {
     fn of(words: &[&str]) -> Self {
         Self { words: words.iter().map(|word| pieces(word)).collect() }
@@ -210,6 +244,8 @@ mod tests {
         ];
         for (text, command) in expected {
             assert_eq!(written(text), command, "{text}");
+            let operation: Operation = text.parse().unwrap();
+            assert_eq!(operation.to_string().parse(), Ok(operation), "{text}");
         }
     }
 

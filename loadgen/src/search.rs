@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::duration::{DurationError, parse_duration_ns};
+use crate::tally::ClassTally;
 
 /// An objective: a percentile of a class below a limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,14 @@ impl std::str::FromStr for Objective {
         // To a millionth: 99.9 / 100 is not quite 0.999.
         let quantile = (percent * 1e4).round() / 1e6;
         Ok(Self { class: class.to_owned(), quantile, limit_ns })
+    }
+}
+
+impl Objective {
+    /// Whether requests were as fast as it asks; never without requests.
+    #[must_use]
+    pub fn is_met_by(&self, tally: &ClassTally) -> bool {
+        tally.latency_ns(self.quantile).is_some_and(|latency_ns| latency_ns <= self.limit_ns)
     }
 }
 

@@ -73,7 +73,9 @@ mod tests {
         let mut resp = Waiting::new(Protocol::Resp);
         let mut native = Waiting::new(Protocol::Native);
         let ids: Vec<u64> = [1, 2, 3].map(|at| native.insert(pending(at))).to_vec();
-        [1, 2, 3].map(|at| resp.insert(pending(at)));
+        for at in [1, 2, 3] {
+            resp.insert(pending(at));
+        }
         assert_eq!(resp.take(None), Some(pending(1)));
         assert_eq!(native.take(Some(ids[2])), Some(pending(3)));
         assert_eq!(native.take(Some(ids[2])), None, "answered twice");
