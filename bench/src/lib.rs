@@ -25,7 +25,6 @@
 pub mod affinity;
 pub mod clock;
 pub mod compare;
-pub mod destination;
 pub mod discipline;
 pub mod heartbeat;
 pub mod measure;
@@ -49,10 +48,11 @@ pub mod cost;
 pub mod curve;
 pub mod document;
 pub mod html;
-pub mod machine;
-pub mod quantity;
 pub mod row;
 pub mod table;
+
+// What the networked generator shows its results with, too.
+pub use revenant_loadgen::{destination, machine, quantity};
 
 #[cfg(test)]
 mod fixture;

@@ -23,28 +23,67 @@
 //! Everything is pure and seeded but for `stopwatch`, which the two calibrations use.
 
 mod arrivals;
+mod clock;
+mod crew;
+pub mod destination;
+mod dialect;
 mod duration;
+mod endpoint;
+mod experiment;
+mod generator;
 mod interval;
+mod job;
+mod keys;
 mod kv;
+mod live;
+pub mod machine;
 mod mix;
+mod observe;
+mod operation;
 mod plan;
 mod preset;
+pub mod quantity;
 mod record;
+pub mod report;
 mod sample;
+mod search;
 mod service;
+mod session;
 mod stopwatch;
+mod tally;
+mod trace;
+mod traffic;
+pub mod validity;
 mod window;
 mod work;
 
 pub use arrivals::{Arrivals, ArrivalsError, Times};
+pub use crew::CrewError;
+pub use dialect::{ClassField, DialectError, Protocol};
 pub use duration::{DurationError, parse_duration_ns};
+pub use endpoint::{CONNECT_TIMEOUT, Endpoint, EndpointError, Reach, Stream};
+pub use experiment::{Experiment, ExperimentError, Here, Running, Source, Watch, seed_of_run};
+pub use generator::{Generator, GeneratorError, Incidents, Measured};
 pub use interval::Interval;
+pub use job::{
+    CONNECTIONS_MAX, DEPTH_MAX, DURATION_MAX_NS, Job, JobError, Pace, RATE_MAX_RPS, VALUE_MAX,
+    ValueSize,
+};
+pub use keys::{KEY_BYTES, KEYS_MAX, KeyDistribution, KeyDraws, Keys, KeysError, key_name};
 pub use kv::{KV_KEYS, SCAN_TARGET_NS, Store, StoreCost};
+pub use live::{Glance, Live};
 pub use mix::{CLASSES_MAX, Class, Mix, MixError};
+pub use observe::{Observed, Observer, ObserverError};
+pub use operation::{Operation, OperationError, RANGE_KEYS_MAX, Template};
 pub use plan::{Plan, PlanError, PlanSpec, Planned, REQUESTS_MAX, Requests};
 pub use preset::{PRESETS, Preset, UnknownPreset, Work};
 pub use record::{ClassRecord, LATENCY_MAX_NS, Phase, Record};
 pub use sample::{Sample, UNFINISHED_NS};
+pub use search::{Found, Objective, ObjectiveError, Search, SearchSpec};
 pub use service::{ServiceTime, ServiceTimeError};
+pub use session::{Session, SessionError};
+pub use tally::{ClassTally, Counts, Outcome, Span, Stamps, all_of};
+pub use trace::{Arrival, Trace, TraceError};
+pub use traffic::{ALL, Traffic, TrafficError, preset_names, presets};
 pub use window::{Window, Windows};
 pub use work::{Calibration, CalibrationError};

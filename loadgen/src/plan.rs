@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::arrivals::{Arrivals, ArrivalsError, Times};
 use crate::mix::Mix;
+use crate::trace::Trace;
 
 /// Most requests of a plan: 1.2 GB of them. A run of a minute at 800 k requests/s fits.
 pub const REQUESTS_MAX: usize = 50_000_000;
@@ -126,6 +127,31 @@ impl Plan {
         Ok(Self { spec, requests })
     }
 
+    /// A plan without requests.
+    #[must_use]
+    pub fn empty(spec: PlanSpec) -> Self {
+        Self { spec, requests: Vec::new() }
+    }
+
+    /// The requests of a recorded trace, as far as they lie within the duration; classes the trace
+    /// does not name are drawn. The spec's arrivals and rate only describe it.
+    #[must_use]
+    pub fn replay(mix: &Mix, trace: &Trace, spec: PlanSpec) -> Self {
+        let mut classes = Xoshiro256PlusPlus::seed_from_u64(spec.seed);
+        classes.jump();
+        let mut services = classes.clone();
+        services.jump();
+        let recorded =
+            trace.arrivals().iter().take_while(|arrival| arrival.at_ns < spec.duration_ns);
+        let requests = recorded.map(|arrival| {
+            let class = arrival.class.unwrap_or_else(|| mix.draw(&mut classes) as u16);
+            let service = mix.classes()[usize::from(class)].service;
+            let service_ns = service.sample(&mut services);
+            Planned { intended_ns: arrival.at_ns, class, service_ns }
+        });
+        Self { spec, requests: requests.collect() }
+    }
+
     /// What it was made from.
     #[must_use]
     pub fn spec(&self) -> &PlanSpec {
@@ -200,6 +226,17 @@ mod tests {
         assert!((count / (11_676.0 * 20.0) - 1.0).abs() < 0.02, "{count}");
         assert!((plan.load(1) - 0.7).abs() < 0.07, "load {}", plan.load(1));
         assert!((plan.load(1) / plan.load(2) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_trace_is_replayed_as_recorded() {
+        let mix = Mix::parse("a=50:1us,b=50:1ms").unwrap();
+        let trace = Trace::parse("0s b\n1ms a\n2ms\n30s a", &mix).unwrap();
+        let plan = Plan::replay(&mix, &trace, spec());
+        let times: Vec<u64> = plan.requests().iter().map(|request| request.intended_ns).collect();
+        assert_eq!(times, [0, 1_000_000, 2_000_000], "what lies beyond the duration is left out");
+        assert_eq!((plan.requests()[0].class, plan.requests()[1].class), (1, 0));
+        assert_eq!(plan.requests()[0].service_ns, 1_000_000);
     }
 
     #[test]

@@ -1,0 +1,4 @@
+//! (soon)
+/// None yet.
+#[derive(Debug, thiserror::Error)]
+pub enum CrewError {}

@@ -1,0 +1,214 @@
+//! Where a server listens, and whether load may be sent there.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// How long a connection may take to come about.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An address of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Over TCP.
+    Tcp(SocketAddr),
+    /// Over a socket in the file system.
+    Unix(PathBuf),
+}
+
+/// Whether load may leave this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Only this machine's own servers.
+    Loopback,
+    /// Any server.
+    Anywhere,
+}
+
+/// Why there is no endpoint, or nobody at it.
+#[derive(Debug, Error)]
+pub enum EndpointError {
+    /// The text is no address.
+    #[error(
+        "`{text}` is no address: write HOST:PORT, as in 127.0.0.1:6379, or unix:/path/of/socket"
+    )]
+    Shape {
+        /// What was written.
+        text: String,
+    },
+    /// The name is unknown.
+    #[error("cannot resolve `{text}`: {source}; check the name, or write its number")]
+    Unknown {
+        /// What was written.
+        text: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// Load would leave this machine.
+    #[error(
+        "{endpoint} is not on this machine: load can take a server down; if it is yours to load, \
+         add --allow-remote"
+    )]
+    Remote {
+        /// The address.
+        endpoint: Endpoint,
+    },
+    /// Nobody answers.
+    #[error("cannot connect to {endpoint}: {source}; {}", cure(source.kind()))]
+    Connect {
+        /// The address.
+        endpoint: Endpoint,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+fn cure(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::ConnectionRefused => "is the server running, and on this port?",
+        io::ErrorKind::NotFound => "is the server running, and is this the path of its socket?",
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+            "does a firewall stand between, or is the server out of connections?"
+        }
+        io::ErrorKind::PermissionDenied => "may this user use the socket?",
+        _ => "check the address, and the bound on open files (ulimit -n) for many connections",
+    }
+}
+
+impl Endpoint {
+    /// Reads `HOST:PORT` or `unix:PATH`.
+    ///
+    /// # Errors
+    /// When the text is no address, its name is unknown, or it is out of reach.
+    pub fn parse(text: &str, reach: Reach) -> Result<Self, EndpointError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self::Unix(PathBuf::from(path)));
+        }
+        if !text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+            return Err(EndpointError::Shape { text: text.to_owned() });
+        }
+        let unknown = |source| EndpointError::Unknown { text: text.to_owned(), source };
+        let mut addresses = text.to_socket_addrs().map_err(unknown)?;
+        let address = addresses.next().ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))?;
+        let endpoint = Self::Tcp(address);
+        if reach == Reach::Loopback && !address.ip().is_loopback() {
+            return Err(EndpointError::Remote { endpoint });
+        }
+        Ok(endpoint)
+    }
+
+    /// Connects; waits until that is done.
+    ///
+    /// # Errors
+    /// When nobody answers in time.
+    pub fn connect(&self) -> Result<Stream, EndpointError> {
+        let connected = match self {
+            Self::Tcp(address) => {
+                TcpStream::connect_timeout(address, CONNECT_TIMEOUT).and_then(|stream| {
+                    // A request waits for nobody's acknowledgement.
+                    stream.set_nodelay(true)?;
+                    Ok(Stream::Tcp(stream))
+                })
+            }
+            Self::Unix(path) => UnixStream::connect(path).map(Stream::Unix),
+        };
+        connected.map_err(|source| EndpointError::Connect { endpoint: self.clone(), source })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A connection that blocks.
+#[derive(Debug)]
+pub enum Stream {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a socket in the file system.
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Bounds each read and write.
+    pub(crate) fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => {
+                stream.set_read_timeout(Some(timeout))?;
+                stream.set_write_timeout(Some(timeout))
+            }
+            Self::Unix(stream) => {
+                stream.set_read_timeout(Some(timeout))?;
+                stream.set_write_timeout(Some(timeout))
+            }
+        }
+    }
+}
+
+impl io::Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl io::Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_both_kinds() {
+        let tcp = Endpoint::parse("127.0.0.1:6379", Reach::Loopback).unwrap();
+        assert_eq!(tcp.to_string(), "127.0.0.1:6379");
+        let unix = Endpoint::parse("unix:/tmp/a.sock", Reach::Loopback).unwrap();
+        assert_eq!(unix, Endpoint::Unix("/tmp/a.sock".into()));
+    }
+
+    #[test]
+    fn load_stays_on_this_machine_unless_told() {
+        let error = Endpoint::parse("192.0.2.1:80", Reach::Loopback).unwrap_err().to_string();
+        assert!(error.contains("--allow-remote"), "{error}");
+        assert!(Endpoint::parse("192.0.2.1:80", Reach::Anywhere).is_ok());
+        assert!(Endpoint::parse("[::1]:80", Reach::Loopback).is_ok());
+    }
+
+    #[test]
+    fn names_what_is_no_address() {
+        for text in ["", "localhost", "127.0.0.1:", "127.0.0.1:99999", "6379"] {
+            let error = Endpoint::parse(text, Reach::Anywhere).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{text}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn nobody_there_asks_whether_the_server_runs() {
+        let path = std::env::temp_dir().join("revenant-nobody-listens.sock");
+        let error = Endpoint::Unix(path).connect().unwrap_err().to_string();
+        assert!(error.contains("is the server running"), "{error}");
+    }
+}

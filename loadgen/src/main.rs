@@ -1,0 +1,59 @@
+//! revenant-loadgen: open-loop load for servers.
+
+mod cli;
+mod driving;
+mod listing;
+mod results;
+mod watching;
+
+use std::process::ExitCode;
+
+use cli::{BAD_INPUT, Command};
+
+/// Why the program ends without what it was asked for.
+enum Failure {
+    /// Nothing ran: what was asked for cannot be done.
+    BadInput(anyhow::Error),
+    /// It broke on the way.
+    Broken(anyhow::Error),
+}
+
+impl Failure {
+    fn bad_input(error: impl Into<anyhow::Error>) -> Self {
+        Self::BadInput(error.into())
+    }
+
+    fn broken(error: impl Into<anyhow::Error>) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = match cli::read(std::env::args()) {
+        Ok(cli) => cli,
+        Err((text, 0)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err((text, code)) => {
+            eprint!("{text}");
+            return ExitCode::from(code);
+        }
+    };
+    let done = match cli.command {
+        Some(Command::List) => {
+            print!("{}", listing::list());
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Agent(_)) => Ok(ExitCode::SUCCESS),
+        None => driving::drive(cli.drive),
+    };
+    let (error, code) = match done {
+        Ok(code) => return code,
+        Err(Failure::BadInput(error)) => (error, BAD_INPUT),
+        Err(Failure::Broken(error)) => (error, 1),
+    };
+    // Not the chain below it: every error here tells its cause itself.
+    eprintln!("error: {error}");
+    ExitCode::from(code)
+}

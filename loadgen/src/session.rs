@@ -1,0 +1,211 @@
+//! A connection before the run: it blocks, authenticates, tries each class once, and fills a store.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use revenant_wire::native::{self, Op, RequestHeader};
+use revenant_wire::resp::encode_command;
+use thiserror::Error;
+
+use crate::dialect::{ClassField, Decoder, DialectError, Encoder, Parts, Protocol};
+use crate::endpoint::{Endpoint, EndpointError, Stream};
+use crate::keys::{Keys, key_name};
+use crate::tally::Outcome;
+use crate::traffic::Traffic;
+
+/// How long one reply may take: long requests of a mix take milliseconds, a full server seconds.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Writes under way while a store is filled: enough to hide a network's round trip, little enough
+/// for any server's buffers.
+const PIPELINE: u64 = 500;
+
+/// Why a server is not ready for a run.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// No connection.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The traffic or the reply does not fit the protocol.
+    #[error(transparent)]
+    Dialect(#[from] DialectError),
+    /// The connection broke.
+    #[error("{endpoint}: {source}; {}", broken(source.kind()))]
+    Broken {
+        /// The server.
+        endpoint: Endpoint,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The server refused the password.
+    #[error("{endpoint} answers AUTH with `{reply}`: put its password into REVENANT_PASSWORD")]
+    Unauthorised {
+        /// The server.
+        endpoint: Endpoint,
+        /// What it said.
+        reply: String,
+    },
+    /// The server does not do what a class asks for.
+    #[error("{endpoint} answers class `{class}` with `{reply}`: {}", refused(reply))]
+    Refused {
+        /// The server.
+        endpoint: Endpoint,
+        /// The class.
+        class: String,
+        /// What it said.
+        reply: String,
+    },
+}
+
+fn broken(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            "no reply within 10 s: is the server stuck, or does it speak another protocol?"
+        }
+        _ => "does it speak this protocol (--protocol), and does it still run?",
+    }
+}
+
+fn refused(reply: &str) -> &'static str {
+    let begins = |word: &str| reply.starts_with(word);
+    if begins("NOAUTH") || reply.contains("uthenticat") {
+        "put its password into REVENANT_PASSWORD"
+    } else if reply.contains("unknown command") || reply.contains("no such op") {
+        "choose traffic it has commands for (`list` shows presets; Redis has no SPIN and no RANGE)"
+    } else if begins("OVERLOADED") || begins("EXPIRED") || begins("LOADING") || begins("BUSY") {
+        "it is busy; wait until it is idle, and start again"
+    } else {
+        "correct the command in --mix"
+    }
+}
+
+/// A blocking connection.
+#[derive(Debug)]
+pub struct Session {
+    endpoint: Endpoint,
+    protocol: Protocol,
+    stream: Stream,
+    decoder: Decoder,
+    inbound: Vec<u8>,
+}
+
+impl Session {
+    /// Connects, and authenticates if there is a password.
+    ///
+    /// # Errors
+    /// When nobody answers, or the password is refused.
+    pub fn open(
+        endpoint: &Endpoint,
+        protocol: Protocol,
+        password: Option<&str>,
+    ) -> Result<Self, SessionError> {
+        let stream = endpoint.connect()?;
+        let decoder = Decoder::new(protocol);
+        let mut session =
+            Self { endpoint: endpoint.clone(), protocol, stream, decoder, inbound: Vec::new() };
+        session.stream.set_timeout(REPLY_TIMEOUT).map_err(|source| session.broken(source))?;
+        if let Some(password) = password {
+            session.authenticate(password)?;
+        }
+        Ok(session)
+    }
+
+    fn authenticate(&mut self, password: &str) -> Result<(), SessionError> {
+        let mut bytes = Vec::new();
+        match self.protocol {
+            Protocol::Resp => encode_command(&["AUTH", password], &mut bytes),
+            Protocol::Native => {
+                let header = RequestHeader { op: Op::Auth as u8, ..RequestHeader::default() };
+                native::encode_request(&header, b"default", password.as_bytes(), &mut bytes);
+            }
+        }
+        self.send(&bytes)?;
+        match self.reply()? {
+            None => Ok(()),
+            Some((_, reply)) => {
+                Err(SessionError::Unauthorised { endpoint: self.endpoint.clone(), reply })
+            }
+        }
+    }
+
+    /// Sends one request of each class and expects that none is an error.
+    ///
+    /// # Errors
+    /// Names the class, the server's words, and what to do.
+    pub fn try_each(&mut self, traffic: &Traffic, value_len: usize) -> Result<(), SessionError> {
+        let mut encoder = Encoder::new(self.protocol, traffic, value_len, ClassField::Server)?;
+        for (index, class) in traffic.mix().classes().iter().enumerate() {
+            let mut bytes = Vec::new();
+            let parts = Parts { id: 0, key: &key_name(0), value_len };
+            encoder.encode(index, parts, &mut bytes);
+            self.send(&bytes)?;
+            if let Some((_, reply)) = self.reply()? {
+                return Err(self.refused(&class.name, reply));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes every key once.
+    ///
+    /// # Errors
+    /// When the server refuses one, or the connection breaks.
+    pub fn fill(&mut self, keys: Keys, value_len: usize) -> Result<(), SessionError> {
+        let set = Traffic::parse("load=100:SET").expect("one class with an operation is traffic");
+        let mut encoder = Encoder::new(self.protocol, &set, value_len, ClassField::Server)?;
+        let mut bytes = Vec::new();
+        for first in (0..keys.count).step_by(PIPELINE as usize) {
+            let batch = first..keys.count.min(first + PIPELINE);
+            bytes.clear();
+            for id in batch.clone() {
+                encoder.encode(0, Parts { id, key: &key_name(id), value_len }, &mut bytes);
+            }
+            self.send(&bytes)?;
+            for _ in batch {
+                if let Some((_, reply)) = self.reply()? {
+                    return Err(self.refused("load", reply));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
+        self.stream.write_all(bytes).map_err(|source| self.broken(source))
+    }
+
+    /// The next reply: `None` if it is no error, else how it failed and the server's words.
+    fn reply(&mut self) -> Result<Option<(Outcome, String)>, SessionError> {
+        loop {
+            if let Some(reply) = self.decoder.next(&self.inbound)? {
+                let words = |text| String::from_utf8_lossy(text).into_owned();
+                let failed = (reply.outcome != Outcome::Answered)
+                    .then(|| (reply.outcome, reply.error.map(words).unwrap_or_default()));
+                let len = reply.len;
+                self.inbound.drain(..len);
+                return Ok(failed);
+            }
+            let mut buffer = [0; 16 * 1024];
+            let count = self.stream.read(&mut buffer).map_err(|source| self.broken(source))?;
+            if count == 0 {
+                return Err(self.broken(io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.inbound.extend_from_slice(&buffer[..count]);
+        }
+    }
+
+    fn broken(&self, source: io::Error) -> SessionError {
+        SessionError::Broken { endpoint: self.endpoint.clone(), source }
+    }
+
+    fn refused(&self, class: &str, reply: String) -> SessionError {
+        let class = class.to_owned();
+        SessionError::Refused { endpoint: self.endpoint.clone(), class, reply }
+    }
+
+    /// The connection, to be used without blocking from now on.
+    #[must_use]
+    pub fn into_stream(self) -> Stream {
+        self.stream
+    }
+}
