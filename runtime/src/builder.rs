@@ -15,7 +15,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::agent::Agent;
-use crate::backend::threads::{Dispatcher, Options, RING_MESSAGES, Shared, placement, start};
+use crate::backend::threads::placement::{self, KernelPolicy};
+use crate::backend::threads::{Dispatcher, Options, RING_MESSAGES, Shared, start};
 use crate::class::Class;
 use crate::cpu::CpuSet;
 use crate::enclave::Enclave;
@@ -199,6 +200,8 @@ fn launch(
     let spawned = thread::Builder::new().name(name).spawn(move || {
         // Validated above; a CPU that vanished since leaves the dispatcher where it is.
         let _best_effort = placement::pin(0, &cpu);
+        // Where it shares a CPU with workers, requests arrive while one of them runs.
+        placement::adopt(KernelPolicy::Prompt);
         main();
     });
     match spawned {

@@ -51,24 +51,36 @@ pub fn pin(tid: libc::pid_t, cpus: &CpuSet) -> io::Result<()> {
 
 /// The kernel's policies an unprivileged thread may choose.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum KernelPolicy {
+pub(crate) enum KernelPolicy {
+    /// Takes the CPU from others of its class when it wakes up, from Linux 6.12 on: EEVDF lets
+    /// whoever asked for a shorter slice go first. For who works briefly and is waited for.
+    Prompt,
     /// Does not preempt on wake-up: whoever wakes a successor gets to park before it runs.
     Batch,
     /// Runs only when nothing else on the CPU wants to.
     Idle,
 }
 
+/// The shortest slice the kernel grants.
+const PROMPT_SLICE_NS: u64 = 100_000;
+
 /// Puts the calling thread under `policy`; refused silently by some sandboxes, where the default
 /// policy merely costs an extra switch now and then.
-pub(super) fn adopt(policy: KernelPolicy) {
-    let number = match policy {
-        KernelPolicy::Batch => libc::SCHED_BATCH,
-        KernelPolicy::Idle => libc::SCHED_IDLE,
+pub(crate) fn adopt(policy: KernelPolicy) {
+    let (number, slice_ns) = match policy {
+        KernelPolicy::Prompt => (libc::SCHED_OTHER, PROMPT_SLICE_NS),
+        KernelPolicy::Batch => (libc::SCHED_BATCH, 0),
+        KernelPolicy::Idle => (libc::SCHED_IDLE, 0),
     };
-    // SAFETY: an all-zero sched_param is valid; both policies require priority 0.
-    let param: libc::sched_param = unsafe { std::mem::zeroed() };
-    // SAFETY: thread 0 is the caller, `param` is valid for reading.
-    unsafe { libc::sched_setscheduler(0, number, &raw const param) };
+    // SAFETY: all zeroes are a valid set of attributes.
+    let mut attributes: libc::sched_attr = unsafe { std::mem::zeroed() };
+    attributes.size = size_of::<libc::sched_attr>() as u32;
+    attributes.sched_policy = number as u32;
+    // The kernel calls the slice of a fair thread its runtime; 0 is the default.
+    attributes.sched_runtime = slice_ns;
+    const NO_FLAGS: libc::c_uint = 0;
+    // SAFETY: thread 0 is the caller; the kernel reads `size` bytes, all initialised.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, NO_FLAGS) };
 }
 
 /// The calling thread's id, for signals and affinity.
