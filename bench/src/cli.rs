@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use revenant::policy::PolicyKind;
+use revenant_bench::network::Contender;
 use revenant_bench::peer::Peer;
 use revenant_bench::simulate::CPUS_MAX;
 use revenant_bench::workload::WorkloadChoice;
-use revenant_loadgen::{Arrivals, Mix, MixError};
+use revenant_loadgen::{Arrivals, Mix, MixError, Objective, Protocol};
 
 /// Most runs a comparison keeps in memory, and more than anyone has the patience for.
 const SEEDS_MAX: u64 = 1_000;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Preempt(Preempt),
     /// Measure what the operations of the kernel backend cost; needs root and sched_ext.
     Opcosts(Opcosts),
+    /// Compare the server with others over sockets: the same traffic, store and CPUs.
+    Network(Network),
     /// Serve the server's store and protocols the way others serve them, to compare it with.
     Peer(Peering),
     /// Name the workloads, systems and policies there are.
@@ -256,6 +259,85 @@ pub(crate) struct Opcosts {
     pub(crate) check: Option<PathBuf>,
 }
 
+const NETWORK_EXAMPLES: &str = "\
+Examples:
+  revenant-bench network
+      99.5 % GET and 0.5 % ranges of 5000 keys at load 0.7, five runs of each server: minutes
+  revenant-bench network --slo get:p99:200us --systems revenant,thread-pool --seeds 3
+      the highest rate at which 99 % of the GETs take at most 200 us
+  revenant-bench network --closed 1 --connections 1 --preset ping --protocol resp \\
+      --systems revenant,tokio,spinning-echo
+      round trips: one request at a time over one connection
+
+The generator keeps the first CPU of this process busy, each server has the others. Load 1 is what
+the first peer of --systems does in a closed loop.";
+
+/// What to compare over sockets.
+#[derive(Debug, Args)]
+#[command(after_help = NETWORK_EXAMPLES)]
+pub(crate) struct Network {
+    /// Servers, in the order of the table.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "revenant,tokio,tokio-blocking,thread-pool"
+    )]
+    pub(crate) systems: Vec<Contender>,
+
+    /// Traffic by name, as `revenant-loadgen list` shows, or NAME=SHARE:OPERATION pieces.
+    #[arg(long, value_name = "NAME|MIX", default_value = "get-scan")]
+    pub(crate) preset: String,
+
+    /// native: replies in any order. resp: in the order of requests.
+    #[arg(long, value_name = "NAME", value_parser = protocol, default_value = "native")]
+    pub(crate) protocol: Protocol,
+
+    /// Share of what the first peer can do at which latency is measured.
+    #[arg(long, value_name = "L", value_parser = load, default_value = "0.7", group = "question")]
+    pub(crate) load: f64,
+
+    /// Latency at this many requests a second.
+    #[arg(long, value_name = "R", value_parser = requests_per_second, group = "question")]
+    pub(crate) rate: Option<f64>,
+
+    /// The highest rate that meets this: CLASS:pNN:LIMIT.
+    #[arg(long, value_name = "OBJECTIVE", group = "question")]
+    pub(crate) slo: Option<Objective>,
+
+    /// A closed loop with so many requests under way on each connection.
+    #[arg(long, value_name = "DEPTH", group = "question")]
+    pub(crate) closed: Option<u32>,
+
+    /// Connections.
+    #[arg(long, value_name = "N", default_value = "32")]
+    pub(crate) connections: u32,
+
+    /// Keys in the store, of 64 bytes each.
+    #[arg(long, value_name = "N", default_value = "100000")]
+    pub(crate) keys: u64,
+
+    /// Length of a run.
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "5")]
+    pub(crate) seconds: f64,
+
+    /// Runs of each server; medians are shown.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=SEEDS_MAX), default_value = "5")]
+    pub(crate) seeds: u64,
+
+    /// CPU of the generator. Default: the first this process may use.
+    #[arg(long, value_name = "CPU")]
+    pub(crate) generator_cpu: Option<u16>,
+
+    /// Servers may use the generator's CPU, too.
+    #[arg(long)]
+    pub(crate) share: bool,
+
+    /// Write the results as a JSON document (docs/results.md).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
 const PEER_EXAMPLES: &str = "\
 Example:
   revenant-bench peer tokio-blocking --listen 127.0.0.1:7878
@@ -266,7 +348,7 @@ Example:
 #[command(after_help = PEER_EXAMPLES)]
 pub(crate) struct Peering {
     /// tokio: a task a connection. tokio-blocking: long requests on its blocking threads.
-    /// thread-pool: a reader and 64 threads.
+    /// thread-pool: a reader and 64 threads. spinning-echo: sends back what it reads.
     #[arg(value_name = "PEER")]
     pub(crate) peer: Peer,
 
@@ -294,6 +376,22 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Cli, (
 
 /// Exit code of bad input: nothing was run.
 pub(crate) const BAD_INPUT: u8 = 2;
+
+fn protocol(text: &str) -> Result<Protocol, String> {
+    match text {
+        "native" => Ok(Protocol::Native),
+        "resp" => Ok(Protocol::Resp),
+        _ => Err("write native or resp".to_owned()),
+    }
+}
+
+fn requests_per_second(text: &str) -> Result<f64, String> {
+    let rate = text.trim().parse::<f64>().unwrap_or(f64::NAN);
+    if (1.0..=revenant_loadgen::RATE_MAX_RPS).contains(&rate) {
+        return Ok(rate);
+    }
+    Err("give a number of requests a second, as in 20000".to_owned())
+}
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     match text.parse::<SocketAddr>() {

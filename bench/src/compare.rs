@@ -221,5 +221,6 @@ fn arrivals_text(arrivals: Arrivals) -> String {
         Arrivals::Poisson => "poisson".to_owned(),
         Arrivals::Constant => "constant".to_owned(),
         Arrivals::OnOff { on_ns, off_ns } => format!("on-off:{on_ns}ns/{off_ns}ns"),
+        other => other.to_string(),
     }
 }

@@ -8,8 +8,8 @@
 //! stamp with one [`clock`] into [`stamps`], and [`heartbeat`]s tell when a CPU stalled. What comes
 //! back is a [`system::RunOutcome`], which [`measure`] makes rows of. [`simulate`] runs a policy on
 //! the simulator instead, on as many CPUs as one likes. [`preemption`] measures what one costs, and
-//! `opcosts` (feature `kernel`) each operation of the kernel backend, as rows of [`cost`]. [`peer`]
-//! serves the server's store as rivals do.
+//! `opcosts` (feature `kernel`) each operation of the kernel backend, as rows of [`cost`]. [`network`]
+//! compares servers over sockets, ours and the rivals of [`peer`].
 //!
 //! # Life of a result
 //!
@@ -28,6 +28,7 @@ pub mod compare;
 pub mod discipline;
 pub mod heartbeat;
 pub mod measure;
+pub mod network;
 #[cfg(feature = "kernel")]
 pub mod opcosts;
 pub mod pacer;

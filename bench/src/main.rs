@@ -4,6 +4,7 @@ mod cli;
 mod comparing;
 mod costing;
 mod listing;
+mod networking;
 mod peering;
 mod preempting;
 mod simulating;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Simulate(options) => simulating::simulate(options),
         Command::Preempt(options) => preempting::preempt(&options),
         Command::Opcosts(options) => costing::opcosts(&options),
+        Command::Network(options) => networking::network(options),
         Command::Peer(options) => peering::peer(&options),
         Command::List => {
             print!("{}", listing::list());

@@ -1,10 +1,11 @@
 //! Rivals: the same store, commands and protocols, served as they are usually served. The kernel's
 //! scheduler decides among their threads.
 //!
-//! They share what is not compared: [`Conversation`] turns a connection's bytes into requests, and
+//! They share what is not compared: a `Conversation` turns a connection's bytes into requests, and
 //! the server's own code executes them.
 
 mod conversation;
+mod echo;
 mod pool;
 mod tasks;
 
@@ -13,7 +14,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use conversation::Conversation;
 use revenant_server::keyspace::Keyspace;
 use revenant_server::service::Service;
 use revenant_server::store::MemoryStore;
@@ -28,17 +28,15 @@ pub enum Peer {
     Tokio,
     /// The same, but long requests go to its pool of blocking threads, as its manual recommends.
     TokioBlocking,
-    /// One thread reads all connections and hands each request to a pool.
-    Pool {
-        /// Threads of the pool.
-        threads: usize,
-    },
+    /// One thread reads all connections and hands each request to a pool of 64.
+    Pool,
+    /// No server: one thread spins and sends back what it reads.
+    SpinningEcho,
 }
 
 impl Peer {
     /// All, as they are compared.
-    pub const ALL: [Self; 3] =
-        [Self::Tokio, Self::TokioBlocking, Self::Pool { threads: POOL_THREADS }];
+    pub const ALL: [Self; 4] = [Self::Tokio, Self::TokioBlocking, Self::Pool, Self::SpinningEcho];
 
     /// What command lines and reports call it.
     #[must_use]
@@ -46,7 +44,8 @@ impl Peer {
         match self {
             Self::Tokio => "tokio",
             Self::TokioBlocking => "tokio-blocking",
-            Self::Pool { .. } => "thread-pool",
+            Self::Pool => "thread-pool",
+            Self::SpinningEcho => "spinning-echo",
         }
     }
 }
@@ -75,6 +74,7 @@ pub fn serve(peer: Peer, address: SocketAddr, ready: impl FnOnce(SocketAddr)) ->
         Peer::TokioBlocking => {
             tasks::serve(listener, Arc::new(service), tasks::LongRequests::OnBlockingThreads)
         }
-        Peer::Pool { threads } => pool::serve(listener, Arc::new(service), threads),
+        Peer::Pool => pool::serve(listener, Arc::new(service), POOL_THREADS),
+        Peer::SpinningEcho => echo::serve(&listener),
     }
 }
