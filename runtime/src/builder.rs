@@ -6,7 +6,7 @@ mod error;
 mod kernel;
 mod settings;
 
-pub use backend::{BackendKind, Chosen};
+pub use backend::{BackendKind, Chosen, UnknownBackend};
 pub use error::BuildError;
 use settings::Settings;
 

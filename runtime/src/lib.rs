@@ -51,7 +51,7 @@ pub use enclave::Enclave;
 #[cfg(not(loom))]
 pub use {
     backend::threads::Context,
-    builder::{BackendKind, BuildError, Builder, Chosen},
+    builder::{BackendKind, BuildError, Builder, Chosen, UnknownBackend},
     class::Class,
     ingress::Rejected,
     runtime::{Drained, Leftover, Runtime},

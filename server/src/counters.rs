@@ -117,3 +117,27 @@ impl Counters {
         self.refusals[class.index()][refusal as usize].add(1);
     }
 }
+
+impl Counters {
+    /// INFO's section of clients.
+    pub fn write_clients(&self, out: &mut String) {
+        *out += &format!("connected_clients:{}\r\n", self.clients.get());
+    }
+
+    /// INFO's section of totals.
+    pub fn write_totals(&self, out: &mut String) {
+        let sum = |counters: &[Counter]| counters.iter().map(Counter::get).sum::<u64>();
+        let refused: u64 = self.refusals.iter().map(|by_reason| sum(by_reason)).sum();
+        let rejected = self.endings[Ending::Refused as usize].get();
+        for (name, value) in [
+            ("total_connections_received", self.accepted.get()),
+            ("total_commands_processed", sum(&self.requests)),
+            ("total_net_input_bytes", self.bytes_in.get()),
+            ("total_net_output_bytes", self.bytes_out.get()),
+            ("rejected_connections", rejected),
+            ("refused_requests", refused),
+        ] {
+            *out += &format!("{name}:{value}\r\n");
+        }
+    }
+}

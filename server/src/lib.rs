@@ -41,4 +41,7 @@ pub mod store;
 pub mod failure;
 pub mod reply;
 
+pub mod config;
 pub mod counters;
+pub mod metrics;
+pub mod server;

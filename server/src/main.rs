@@ -1,83 +1,92 @@
 //! The server as a program.
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
 
-use revenant::Runtime;
-use revenant_server::command::CommandClass;
-use revenant_server::connection::Allowance;
-use revenant_server::counters::Counters;
-use revenant_server::dispatcher::{Desk, Dispatcher, Drain, Notice, Settings};
-use revenant_server::door;
-use revenant_server::epoll::Epoll;
-use revenant_server::keyspace::Keyspace;
-use revenant_server::ring::Ring;
-use revenant_server::service::Service;
-use revenant_server::store::MemoryStore;
-use revenant_server::transport::{Doors, Transport};
+mod top;
 
-fn main() -> anyhow::Result<()> {
-    let address: door::Address = std::env::args().nth(1).unwrap().parse()?;
-    let (bound, address) = door::bind(&address)?;
-    let mut doors = Doors::default();
-    match bound {
-        door::Bound::Listener(listener) => doors.listeners.push(listener),
-        door::Bound::Port(port) => doors.ports.push(port),
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use revenant_server::config::{Config, Options};
+use revenant_server::server::Server;
+use tracing_subscriber::EnvFilter;
+
+/// A key-value server whose requests Revenant schedules: RESP2, so that Redis's clients and tools
+/// work, and native frames.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    /// Choices from a TOML file; flags win
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the configuration as it comes out, or everything that is wrong with it, and end
+    #[arg(long)]
+    check: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what a server does, live, from its metrics
+    Top(top::Options),
+}
+
+/// Exit code of a wrong command line or configuration.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(Command::Top(options)) = &cli.command {
+        return exit(top::top(options));
     }
-    println!("listening on {address}");
-    if std::env::args().nth(2).as_deref() == Some("epoll") {
-        serve(Epoll::new(doors)?)
-    } else {
-        serve(Ring::new(doors)?)
+    let file = match cli.config.as_deref().map(Options::read).transpose() {
+        Ok(file) => file.unwrap_or_default(),
+        Err(fault) => return refuse(&[fault]),
+    };
+    let options = cli.options.or(file);
+    let complete = options.clone().complete();
+    match Config::new(options) {
+        Err(faults) => refuse(&faults),
+        Ok(_) if cli.check => {
+            print!("{}", complete.to_toml());
+            ExitCode::SUCCESS
+        }
+        Ok(config) => exit(run(&config)),
     }
 }
 
-fn serve<T: Transport + 'static>(transport: T) -> anyhow::Result<()> {
-    let service = Arc::new(Service::new(Keyspace::new(Box::new(MemoryStore::default()))));
-    let counters = Arc::new(Counters::default());
-    let wanted = Arc::new(AtomicBool::new(false));
-    let (sender, notices) = mpsc::channel();
-    let bell = transport.bell()?;
-    let settings = Settings {
-        clients_max: 10_000,
-        jobs_max: 4096,
-        allowance: Allowance {
-            jobs_max: 1024,
-            frame_max: 64 << 20,
-            output_max: 64 << 20,
-            idle_ns: None,
-            frame_ns: 10_000_000_000,
-            stall_ns: 10_000_000_000,
-        },
-        is_inline: true,
-        spin_ns: 2_000_000,
-        drain_ns: 5_000_000_000,
-        windows: [(10_000_000, 4096); 4],
-    };
-    let desk =
-        Desk::new(settings, service, counters, (Drain::new(Arc::clone(&wanted)), sender.clone()));
-    let dispatcher = Dispatcher::new(transport, desk)?;
-    let mut builder = Runtime::builder();
-    for class in CommandClass::ALL {
-        builder = builder.class(class.name(), revenant::Class::default());
+fn refuse(faults: &[String]) -> ExitCode {
+    for fault in faults {
+        eprintln!("error: {fault}");
     }
-    let mut runtime = builder.ingress(dispatcher).build()?;
-    ctrlc::set_handler(move || {
-        let _ = sender.send(Notice::Asked("a signal"));
-    })?;
-    while let Ok(notice) = notices.recv() {
-        match notice {
-            Notice::Asked(_) => {
-                wanted.store(true, Ordering::Relaxed);
-                std::io::Write::write_all(&mut &bell, &1_u64.to_ne_bytes())?;
-            }
-            Notice::Drained { unfinished } => {
-                println!("unfinished {unfinished}");
-                break;
-            }
-            Notice::NetworkFailed(error) => return Err(error.into()),
+    ExitCode::from(USAGE)
+}
+
+fn exit(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
     }
-    runtime.drain(std::time::Duration::ZERO);
-    Ok(())
+}
+
+fn run(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let server = Server::start(config)?;
+    for address in server.addresses() {
+        println!("listening on {address}");
+    }
+    if let Some(address) = server.metrics() {
+        println!("metrics on http://{address}/metrics");
+    }
+    tracing::info!(backend = server.backend(), policy = %config.policy, "serving");
+    let handle = server.handle();
+    ctrlc::set_handler(move || handle.end("a signal")).context("cannot listen for signals")?;
+    server.serve().context("ended early")
 }

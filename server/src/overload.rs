@@ -30,6 +30,8 @@ pub struct Window {
     since_ns: u64,
     late: u32,
     in_time: u32,
+    /// Mean time on a CPU.
+    service_ns: u64,
     /// The longest wait of the last judged interval: when to come back.
     waited_ns: u64,
     waited_next_ns: u64,
@@ -40,6 +42,17 @@ pub struct Window {
 pub struct Full {
     /// In nanoseconds.
     pub retry_after_ns: u64,
+}
+
+/// A request's story.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Over {
+    /// When it ended.
+    pub now_ns: u64,
+    /// How long it was not on a CPU.
+    pub waited_ns: u64,
+    /// How long it was.
+    pub service_ns: u64,
 }
 
 impl Window {
@@ -54,6 +67,7 @@ impl Window {
             since_ns: 0,
             late: 0,
             in_time: 0,
+            service_ns: 0,
             waited_ns: 0,
             waited_next_ns: 0,
         }
@@ -78,8 +92,10 @@ impl Window {
         self.in_flight -= 1;
     }
 
-    /// A request is over at `now_ns`, having waited for `waited_ns`.
-    pub fn leave(&mut self, now_ns: u64, waited_ns: u64) {
+    /// A request is over.
+    pub fn leave(&mut self, Over { now_ns, waited_ns, service_ns }: Over) {
+        // Weight one in sixteen; shifted up, so that what is short does not round to nothing.
+        self.service_ns = self.service_ns - self.service_ns / 16 + service_ns / 16;
         // A window that was about full is one that more requests would have used.
         self.was_full |= self.in_flight >= self.size;
         self.in_flight -= 1;
@@ -99,13 +115,20 @@ impl Window {
         if self.late > self.in_time {
             // From what was really used: a wide window nobody fills would take long to matter.
             let used = self.size.min(self.in_flight + 1);
-            self.size = (used - used / SHRINK_DIVISOR).max(1);
+            self.size = (used - used / SHRINK_DIVISOR).max(self.floor());
         } else if self.was_full {
             self.size = (self.size + (self.size / GROW_DIVISOR).max(1)).min(self.max);
         }
         self.since_ns = now_ns;
         (self.late, self.in_time, self.was_full) = (0, 0, false);
         (self.waited_ns, self.waited_next_ns) = (self.waited_next_ns, 0);
+    }
+
+    /// As many as one CPU serves within the target: they cannot have waited for each other, but only
+    /// for a machine that stood still, or for other classes.
+    fn floor(&self) -> usize {
+        let served = self.target_ns / self.service_ns.max(1);
+        usize::try_from(served).unwrap_or(usize::MAX).clamp(1, self.max)
     }
 
     /// How many may be under way now.
@@ -137,7 +160,7 @@ mod tests {
             let now_ns = index * gap_ns;
             while queue.front().is_some_and(|(end_ns, _)| *end_ns <= now_ns) {
                 let (end_ns, waited_ns) = queue.pop_front().unwrap();
-                window.leave(end_ns, waited_ns);
+                window.leave(Over { now_ns: end_ns, waited_ns, service_ns: SERVICE_NS });
                 served += 1;
                 if index > requests / 2 {
                     worst_ns = worst_ns.max(waited_ns);
@@ -181,7 +204,8 @@ mod tests {
         let during = window.size();
         let mut late = window;
         // What the overload left behind ends long before the calm begins.
-        (0..late.in_flight()).for_each(|_| late.leave(1, 0));
+        let last = Over { now_ns: 1, service_ns: SERVICE_NS, ..Over::default() };
+        (0..late.in_flight()).for_each(|_| late.leave(last));
         let (_, _, refused) = run(&mut late, SERVICE_NS * 2, 50_000);
         assert!(during < 100 && refused == 0, "window {during}, then refused {refused}");
     }
@@ -191,7 +215,7 @@ mod tests {
         let mut window = Window::new(0, 4);
         for now_ns in (0..1_000).map(|step| step * INTERVAL_NS) {
             window.enter().unwrap();
-            window.leave(now_ns, 1);
+            window.leave(Over { now_ns, waited_ns: 1, service_ns: 1 });
         }
         assert_eq!(window.size(), 1);
         assert!(window.enter().is_ok() && window.enter().is_err());

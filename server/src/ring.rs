@@ -95,6 +95,14 @@ impl Ring {
         Ok(Self { ring, buffers, sockets: Slab::new(), doors, bell, phase: Phase::Disabled })
     }
 
+    /// Whether rings are to be had.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn check() -> io::Result<()> {
+        Self::new(Doors::default()).map(drop)
+    }
+
     fn enable(&mut self) -> io::Result<()> {
         self.ring.submitter().register_enable_rings()?;
         self.phase = Phase::Accepting;

@@ -1,6 +1,7 @@
 //! Which backend a runtime is put on.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// What schedules a runtime's requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -25,6 +26,24 @@ impl fmt::Display for BackendKind {
         })
     }
 }
+
+impl FromStr for BackendKind {
+    type Err = UnknownBackend;
+
+    fn from_str(name: &str) -> Result<Self, UnknownBackend> {
+        match name {
+            "threads" => Ok(Self::Threads),
+            "kernel" => Ok(Self::Kernel),
+            "auto" => Ok(Self::Auto),
+            _ => Err(UnknownBackend(name.to_owned())),
+        }
+    }
+}
+
+/// No backend has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no backend called `{0}`: it is threads, kernel or auto")]
+pub struct UnknownBackend(String);
 
 /// The backend a runtime is on, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]

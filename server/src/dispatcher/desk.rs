@@ -15,7 +15,7 @@ use crate::connection::{Allowance, Connection, Ending};
 use crate::counters::Counters;
 use crate::failure::Failure;
 use crate::job::{Job, Jobs, Origin};
-use crate::overload::Window;
+use crate::overload::{Over, Window};
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::service::Service;
@@ -214,7 +214,11 @@ impl Desk {
         let errand = *self.jobs.errand_mut(place)?;
         let since_ns = completion.done_ns.saturating_sub(completion.arrived_ns);
         let waited_ns = since_ns.saturating_sub(completion.runtime_ns);
-        self.windows[errand.class.index()].leave(completion.done_ns, waited_ns);
+        self.windows[errand.class.index()].leave(Over {
+            now_ns: completion.done_ns,
+            waited_ns,
+            service_ns: completion.runtime_ns,
+        });
         self.active_ns = self.active_ns.max(completion.done_ns);
         self.finish_reply(place, completion.ending);
         let by_datagram = match errand.origin {
@@ -301,5 +305,13 @@ impl Desk {
             now_ns.saturating_sub(self.active_ns) < self.settings.spin_ns || !self.dirty.is_empty();
         let is_busy = is_busy || !self.ready_ports.is_empty();
         if is_busy { None } else { Some(self.next_drain_ns(now_ns).unwrap_or(u64::MAX)) }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if !self.drain.is_done() {
+            self.notify(Notice::Died);
+        }
     }
 }

@@ -28,6 +28,8 @@ pub enum Notice {
     },
     /// The network as a whole does not work any more.
     NetworkFailed(io::Error),
+    /// The dispatcher is gone without having drained: a fault of ours.
+    Died,
 }
 
 /// How far it is.
@@ -59,6 +61,11 @@ impl Drain {
     /// Begins as soon as `wanted` is set and the bell has rung.
     pub fn new(wanted: Arc<AtomicBool>) -> Self {
         Self { wanted, phase: Phase::Serving, unfinished: 0 }
+    }
+
+    /// Whether there is nothing left to do.
+    pub(super) fn is_done(&self) -> bool {
+        self.phase == Phase::Done
     }
 
     /// Whether new requests are turned away.
