@@ -71,7 +71,7 @@ impl Contender {
             }
             Self::Revenant | Self::RevenantWorkers => {
                 command = Command::new(program("revenant-server"));
-                command.args(["--inline", if self == Self::Revenant { "yes" } else { "no" }]);
+                command.args(["--inline", if self == Self::Revenant { "true" } else { "false" }]);
             }
         }
         command.args(["--listen", "127.0.0.1:0"]);
