@@ -9,7 +9,10 @@ mod fjall;
 mod memory;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
+#[cfg(any(feature = "fjall", feature = "rocksdb"))]
 mod stripes;
+#[cfg(any(feature = "fjall", feature = "rocksdb"))]
+mod syncer;
 
 pub use durability::Durability;
 #[cfg(feature = "fjall")]
