@@ -30,7 +30,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let scanner = scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) && scan(&keyspace, KEYS as usize).is_ok() {}
+            let mut scanned = Ok(());
+            while scanned.is_ok() && !is_over.load(Ordering::Relaxed) {
+                scanned = scan(&keyspace, KEYS as usize);
+            }
         });
         let measured = measure(&keyspace, "beside");
         is_over.store(true, Ordering::Relaxed);

@@ -62,6 +62,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// hand them to another thread.
     fn is_quick(&self) -> bool;
 
+    /// Whether [`Self::scan`] calls back while it holds a lock that others need. If it does not, the
+    /// callback may take its time, and be preempted.
+    fn locks_scans(&self) -> bool;
+
     /// Calls `read` with the key's value, if it has one.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ fn flushall(call: &Call<'_>, reply: &mut Reply<'_>) -> Outcome {
     if call.request.argument_count() > 2 || !is_known {
         return Err(Failure::Syntax);
     }
-    call.service.keyspace.clear(call.turn)?;
+    call.service.keyspace.clear()?;
     reply.ok();
     Ok(())
 }

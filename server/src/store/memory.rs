@@ -34,6 +34,10 @@ impl Store for MemoryStore {
         true
     }
 
+    fn locks_scans(&self) -> bool {
+        true
+    }
+
     fn get(&self, key: &[u8], read: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
         if let Some(value) = self.read().get(key) {
             read(value);

@@ -56,6 +56,10 @@ impl Store for RocksDbStore {
         false
     }
 
+    fn locks_scans(&self) -> bool {
+        false
+    }
+
     fn get(&self, key: &[u8], read: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
         if let Some(value) = self.read(key)? {
             read(&value);
