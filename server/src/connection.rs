@@ -138,6 +138,10 @@ const OUTPUT_PAUSE_BYTES: usize = 64 << 10;
 /// Bytes that wait for an earlier request to end, beyond which nothing is received.
 const INBOX_PAUSE_BYTES: usize = 64 << 10;
 
+/// How long what is under way goes on for a client that has closed its side: it may be waiting for
+/// the last replies, or it may have gone, which looks the same.
+const LINGER_NS: u64 = 1_000_000_000;
+
 impl Connection {
     /// A new one.
     pub fn new(session: Session, now_ns: u64) -> Self {
@@ -156,9 +160,10 @@ impl Connection {
     }
 
     /// The peer closed its side.
-    pub fn end_input(&mut self) {
+    pub fn end_input(&mut self, now_ns: u64) {
         if self.phase == Phase::Open {
             self.phase = Phase::HalfClosed;
+            self.times.active_ns = now_ns;
         }
     }
 
@@ -244,6 +249,9 @@ impl Connection {
             |since_ns: u64, patience_ns: u64| now_ns.saturating_sub(since_ns) > patience_ns;
         if self.unsent_bytes() > 0 && is_over(self.times.sent_ns, allowance.stall_ns) {
             return Some(Ending::SlowReader);
+        }
+        if self.phase == Phase::HalfClosed && is_over(self.times.active_ns, LINGER_NS) {
+            return Some(Ending::ClientLeft);
         }
         let is_waiting = self.jobs.is_empty() && self.unsent_bytes() == 0;
         if is_waiting && self.times.frame_ns.is_some_and(|since| is_over(since, allowance.frame_ns))

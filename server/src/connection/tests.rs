@@ -42,7 +42,7 @@ fn a_client_that_does_not_read_is_not_listened_to() {
 fn a_half_closed_connection_answers_what_was_asked() {
     let mut connection = connection();
     connection.jobs.push(7);
-    connection.end_input();
+    connection.end_input(0);
     assert!(!connection.wants_input(&ALLOWANCE));
     assert_eq!(connection.ending(&ALLOWANCE), None);
     connection.jobs.clear();
@@ -57,7 +57,7 @@ fn the_first_reason_to_end_stands() {
     let mut connection = connection();
     connection.finish(Ending::Quit);
     connection.finish(Ending::ProtocolError);
-    connection.end_input();
+    connection.end_input(0);
     assert_eq!(connection.ending(&ALLOWANCE), Some(Ending::Quit));
     connection.cut(Ending::Broken);
     connection.cut(Ending::Idle);
@@ -104,4 +104,13 @@ fn an_inbox_gives_back_in_order_what_was_put_in() {
         inbox.tidy();
         assert_eq!(inbox.len(), usize::from(put.wrapping_sub(taken)));
     }
+}
+
+#[test]
+fn what_a_client_that_may_have_gone_asked_for_is_given_up_in_the_end() {
+    let mut connection = connection();
+    connection.jobs.push(0);
+    connection.end_input(5);
+    assert_eq!(connection.overdue(5 + LINGER_NS, &ALLOWANCE), None);
+    assert_eq!(connection.overdue(6 + LINGER_NS, &ALLOWANCE), Some(Ending::ClientLeft));
 }

@@ -147,7 +147,7 @@ impl Desk {
             }
             Event::Received { key, bytes } => self.received(key, bytes, admission),
             Event::Ended { key } => {
-                self.with(key, |connection, _| connection.end_input());
+                self.with(key, Connection::end_input);
             }
             Event::Sent { key, buffer } => self.sent(key, buffer),
             Event::Unsendable { key } => {

@@ -1,0 +1,185 @@
+//! Clients that want too much, or too little, and what others notice of it: nothing.
+
+use std::io::Write;
+use std::time::Duration;
+
+use revenant_wire::native::{RequestHeader, Status};
+
+use crate::fixture::{Client, Server, ping, spin, wait_until};
+
+crate::on_both!(
+    a_reader_that_never_reads_is_cut,
+    replies_beyond_the_bound_cut_their_reader,
+    a_sender_that_never_finishes_is_cut,
+    a_thousand_silent_clients_are_cut_and_cost_little,
+    one_client_too_many_is_told_so,
+    a_frame_that_is_too_large_is_refused_before_it_comes,
+    what_is_no_request_ends_its_connection_only,
+    a_broken_native_frame_gets_an_error_and_the_end,
+    too_many_requests_of_a_class_are_refused,
+    an_expired_request_is_not_run,
+    clients_that_vanish_leave_nothing_behind,
+);
+
+/// Somebody else, who must notice nothing.
+fn assert_unharmed(server: &Server, other: &mut Client) {
+    other.ask("PING\r\nSPIN 10\r\n", "+PONG\r\n+OK\r\n");
+    server.client().ask("PING\r\n", "+PONG\r\n");
+}
+
+/// Asks for more than the kernel's buffers hold, and reads nothing.
+fn ask_without_reading(client: &mut Client) {
+    let value = "x".repeat(60_000);
+    client.ask(&format!("SET v {value}\r\n"), "+OK\r\n");
+    client.stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+    // The server stops listening in the middle of it, or cuts the connection.
+    let _unsent = client.stream.write_all("GET v\r\n".repeat(2_000).as_bytes());
+}
+
+fn a_reader_that_never_reads_is_cut(io: &str) {
+    let server = Server::start(io, &["--stall-timeout", "300ms"]);
+    let (mut reader, mut other) = (server.client(), server.client());
+    ask_without_reading(&mut reader);
+    assert_unharmed(&server, &mut other);
+    wait_until("it is cut", || server.ended("slow_reader") == 1.0);
+    assert_unharmed(&server, &mut other);
+}
+
+fn replies_beyond_the_bound_cut_their_reader(io: &str) {
+    let server = Server::start(io, &["--output-max", "1MiB"]);
+    let (mut reader, mut other) = (server.client(), server.client());
+    // Each on a worker, so that all are under way before the first reply is there.
+    let value = vec![b'x'; 60_000];
+    let set = RequestHeader { op: 3, ..ping(1) };
+    reader.send_native(&set, &value);
+    assert_eq!(reader.receive_native().0.status, Status::Ok);
+    for id in 0..1_000 {
+        // EXISTS of the empty key costs nothing; ECHO of a large value is what fills the buffers.
+        let echo = RequestHeader { op: 1, ..ping(id) };
+        let mut bytes = Vec::new();
+        revenant_wire::native::encode_request(&echo, b"", &value, &mut bytes);
+        if reader.stream.write_all(&bytes).is_err() {
+            break;
+        }
+        if id % 100 == 0 {
+            assert_unharmed(&server, &mut other);
+        }
+        if id > 500 {
+            reader.stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+        }
+    }
+    // It is paused rather than cut, as replies on the dispatcher come one by one: bounded anyway.
+    assert_unharmed(&server, &mut other);
+}
+
+fn a_sender_that_never_finishes_is_cut(io: &str) {
+    let server = Server::start(io, &["--frame-timeout", "200ms"]);
+    let (mut sender, mut other) = (server.client(), server.client());
+    sender.send("*1\r\n$4\r\nPI");
+    assert_unharmed(&server, &mut other);
+    assert_eq!(sender.rest(), "");
+    assert_eq!(server.ended("slow_sender"), 1.0);
+    assert_unharmed(&server, &mut other);
+}
+
+fn a_thousand_silent_clients_are_cut_and_cost_little(io: &str) {
+    let server = Server::start(io, &["--idle-timeout", "1s"]);
+    let clients: Vec<_> = (0..1_000).map(|_| server.client()).collect();
+    wait_until("all were taken in", || server.metric("clients_accepted_total") == 1_000.0);
+    wait_until("all are cut", || server.ended("idle") == 1_000.0);
+    drop(clients);
+    server.client().ask("PING\r\n", "+PONG\r\n");
+}
+
+fn one_client_too_many_is_told_so(io: &str) {
+    let server = Server::start(io, &["--clients-max", "2"]);
+    let (mut first, mut second) = (server.client(), server.client());
+    first.ask("PING\r\n", "+PONG\r\n");
+    second.ask("PING\r\n", "+PONG\r\n");
+    assert_eq!(server.client().rest(), "-ERR max number of clients reached\r\n");
+    assert_eq!(server.ended("refused"), 1.0);
+    drop(first);
+    wait_until("the place is free", || server.metric("clients") == 1.0);
+    server.client().ask("PING\r\n", "+PONG\r\n");
+}
+
+fn a_frame_that_is_too_large_is_refused_before_it_comes(io: &str) {
+    let server = Server::start(io, &["--frame-max", "64KiB"]);
+    let (mut client, mut other) = (server.client(), server.client());
+    client.send("*2\r\n$4\r\nECHO\r\n$100000\r\n");
+    assert!(client.rest().starts_with("-ERR Protocol error"));
+    assert_eq!(server.ended("protocol_error"), 1.0);
+    assert_unharmed(&server, &mut other);
+}
+
+fn what_is_no_request_ends_its_connection_only(io: &str) {
+    let server = Server::start(io, &[]);
+    let mut other = server.client();
+    for bad in ["*1\r\n+PING\r\n", "*x\r\n", "SET \"a\r\n", "*1\r\n$-5\r\n"] {
+        let mut client = server.client();
+        client.send(bad);
+        let reply = client.rest();
+        assert!(reply.starts_with("-ERR Protocol error"), "{bad:?}: {reply:?}");
+        assert_unharmed(&server, &mut other);
+    }
+    assert_eq!(server.ended("protocol_error"), 4.0);
+}
+
+fn a_broken_native_frame_gets_an_error_and_the_end(io: &str) {
+    let server = Server::start(io, &[]);
+    let mut client = server.client();
+    client.send_native(&ping(1), b"");
+    assert_eq!(client.receive_native().0.id, 1);
+    client.send([0xf5, 99]);
+    assert_eq!(client.receive_native().0.status, Status::BadRequest);
+    assert_eq!(client.rest(), "");
+}
+
+fn too_many_requests_of_a_class_are_refused(io: &str) {
+    let server = Server::start(io, &["--class", "spin:in-flight=2"]);
+    let mut client = server.client();
+    for id in 1..=3 {
+        client.send_native(&spin(id, 200_000), b"");
+    }
+    let (refused, text) = client.receive_native();
+    assert_eq!((refused.id, refused.status), (3, Status::Overloaded));
+    assert!(refused.retry_after_us > 0);
+    assert!(text.starts_with(b"OVERLOADED retry-after-ms "));
+    assert_eq!(client.receive_native().0.status, Status::Ok);
+    assert_eq!(client.receive_native().0.status, Status::Ok);
+    assert_eq!(server.metric("refused_total{class=\"spin\",why=\"overloaded\"}"), 1.0);
+    client.send_native(&spin(4, 1), b"");
+    assert_eq!(client.receive_native().0.status, Status::Ok, "places come back");
+}
+
+fn an_expired_request_is_not_run(io: &str) {
+    // First come, first served, so that the second has to wait beyond its deadline.
+    let cpu = last_cpu();
+    let server = Server::start(io, &["--policy", "fifo", "--worker-cpus", &cpu]);
+    let mut client = server.client();
+    client.send_native(&spin(1, 300_000), b"");
+    client.send_native(&RequestHeader { deadline_us: 1_000, ..spin(2, 60_000_000) }, b"");
+    let replies = [client.receive_native().0, client.receive_native().0];
+    let status = |id| replies.iter().find(|reply| reply.id == id).unwrap().status;
+    assert_eq!((status(1), status(2)), (Status::Ok, Status::Expired));
+}
+
+/// One CPU of those this process may use.
+fn last_cpu() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+    list.trim().rsplit(['-', ',']).next().unwrap().to_owned()
+}
+
+fn clients_that_vanish_leave_nothing_behind(io: &str) {
+    let server = Server::start(io, &[]);
+    let mut other = server.client();
+    for id in 0..50 {
+        let mut client = server.client();
+        client.send_native(&spin(id, 2_000_000), b"");
+    }
+    wait_until("only one is left", || server.metric("clients") == 1.0);
+    // Their work is told to end, instead of keeping the CPU for a hundred seconds.
+    wait_until("nothing is under way", || server.metric("in_flight{class=\"spin\"}") == 0.0);
+    assert_unharmed(&server, &mut other);
+}
