@@ -10,7 +10,7 @@ use revenant_loadgen::quantity::amount;
 use revenant_loadgen::report::document::{Document, FORMAT, Load, SearchRow};
 use revenant_loadgen::report::row::RunRow;
 use revenant_loadgen::{
-    ALL, Endpoint, Experiment, ExperimentError, Here, Job, Keys, Live, Measured, Objective,
+    ALL, Crew, Endpoint, Experiment, ExperimentError, Here, Job, Keys, Live, Measured, Objective,
     Observer, Pace, Reach, Search, SearchSpec, Session, Source, Trace, Traffic, seed_of_run,
 };
 
@@ -36,7 +36,8 @@ pub(crate) fn drive(options: Drive) -> Result<ExitCode, Failure> {
     stop_on_ctrl_c(&live).map_err(Failure::Broken)?;
     let reach = if options.allow_remote { Reach::Anywhere } else { Reach::Loopback };
     let mut here = Here { reach, cpu: options.cpu, trace };
-    let source: &mut dyn Source = &mut here;
+    let mut crew = Crew::new(&options.agents).map_err(Failure::bad_input)?;
+    let source: &mut dyn Source = if options.agents.is_empty() { &mut here } else { &mut crew };
     let observer = observer(&options, reach)?;
     if options.traffic.load {
         fill(&job, reach)?;
@@ -44,6 +45,7 @@ pub(crate) fn drive(options: Drive) -> Result<ExitCode, Failure> {
     let mut load = Load::of(&job);
     load.generator_cpu = options.cpu;
     load.agents.clone_from(&options.agents);
+    load.connections *= options.agents.len().max(1) as u32;
     let mut watch = LiveLine::new(options.results.progress);
     let mut campaign = Campaign {
         experiment: Experiment { job, source, observer, live, watch: &mut watch },

@@ -64,9 +64,18 @@ pub struct Here {
     pub trace: Option<Trace>,
 }
 
-impl Source for Here {
-    fn start(&mut self, job: &Job, live: &Arc<Live>) -> Result<Running, ExperimentError> {
-        let generator = Generator::new(job, self.trace.as_ref(), self.reach)?;
+impl Here {
+    /// Connects to the server and plans.
+    pub(crate) fn prepare(&self, job: &Job) -> Result<Generator, ExperimentError> {
+        Ok(Generator::new(job, self.trace.as_ref(), self.reach)?)
+    }
+
+    /// Lets a generator run on a thread of its own.
+    pub(crate) fn begin(
+        &self,
+        generator: Generator,
+        live: &Arc<Live>,
+    ) -> Result<Running, ExperimentError> {
         let (live, cpu) = (Arc::clone(live), self.cpu);
         let run = move || {
             if let Some(cpu) = cpu {
@@ -76,6 +85,12 @@ impl Source for Here {
         };
         let builder = thread::Builder::new().name("generator".to_owned());
         builder.spawn(run).map_err(ExperimentError::Thread)
+    }
+}
+
+impl Source for Here {
+    fn start(&mut self, job: &Job, live: &Arc<Live>) -> Result<Running, ExperimentError> {
+        self.begin(self.prepare(job)?, live)
     }
 }
 

@@ -58,7 +58,7 @@ mod window;
 mod work;
 
 pub use arrivals::{Arrivals, ArrivalsError, Times};
-pub use crew::CrewError;
+pub use crew::{AGENTS_MAX, Agent, AgentError, Crew, CrewError};
 pub use dialect::{ClassField, DialectError, Protocol};
 pub use duration::{DurationError, parse_duration_ns};
 pub use endpoint::{CONNECT_TIMEOUT, Endpoint, EndpointError, Reach, Stream};

@@ -1,0 +1,21 @@
+//! The command `agent`.
+
+use std::process::ExitCode;
+
+use revenant_loadgen::{Agent, Here, Reach};
+
+use crate::{Failure, cli};
+
+/// Serves coordinators until the process is ended.
+pub(crate) fn serve(options: &cli::Agent) -> Result<ExitCode, Failure> {
+    let reach = if options.allow_remote { Reach::Anywhere } else { Reach::Loopback };
+    let here = Here { reach, cpu: options.cpu, trace: None };
+    let mut agent = Agent::listen(&options.listen, here).map_err(Failure::bad_input)?;
+    let address = agent.address().map_err(Failure::broken)?;
+    eprintln!("waiting for a coordinator on {address}");
+    loop {
+        if let Err(error) = agent.serve_next() {
+            eprintln!("a coordinator went away: {error}");
+        }
+    }
+}
