@@ -89,7 +89,8 @@ impl Endpoint {
         if let Some(path) = text.strip_prefix("unix:") {
             return Ok(Self::Unix(PathBuf::from(path)));
         }
-        if !text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+        let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        if port.is_none() {
             return Err(EndpointError::Shape { text: text.to_owned() });
         }
         let unknown = |source| EndpointError::Unknown { text: text.to_owned(), source };

@@ -143,7 +143,7 @@ impl Generator {
             ledger,
             meter,
         };
-        run.to_its_end(live)
+        run.finish(live)
     }
 }
 
@@ -160,7 +160,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_its_end(mut self, live: &Live) -> Measured {
+    fn finish(mut self, live: &Live) -> Measured {
         let end_ns = self.generator.job.span().end_ns;
         let give_up_ns = end_ns + self.generator.job.drain_ns;
         self.begin_closed_loop();

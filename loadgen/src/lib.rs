@@ -23,6 +23,7 @@
 //! Everything is pure and seeded but for `stopwatch`, which the two calibrations use.
 
 mod arrivals;
+pub mod chart;
 mod clock;
 mod crew;
 pub mod destination;
@@ -40,6 +41,7 @@ pub mod machine;
 mod mix;
 mod observe;
 mod operation;
+pub mod page;
 mod plan;
 mod preset;
 pub mod quantity;

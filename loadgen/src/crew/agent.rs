@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::frame;
 use super::is_timeout;
 use super::message::{self, Order, Report, VERSION};
-use crate::experiment::{Here, Running, Source};
+use crate::experiment::{Here, Running};
 use crate::live::Live;
 
 /// How long a coordinator may be silent before it has everybody ready.
@@ -55,12 +55,19 @@ impl Agent {
         self.listener.local_addr()
     }
 
-    /// Serves the next coordinator to its end; an error is about that one alone.
+    /// Waits for the next coordinator.
+    ///
+    /// # Errors
+    /// When the kernel lets nobody in any more.
+    pub fn accept(&self) -> io::Result<TcpStream> {
+        self.listener.accept().map(|(stream, _)| stream)
+    }
+
+    /// Serves a coordinator to its end; an error is about that one alone.
     ///
     /// # Errors
     /// When the conversation breaks.
-    pub fn serve_next(&mut self) -> io::Result<()> {
-        let (mut stream, _) = self.listener.accept()?;
+    pub fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ORDER_TIMEOUT))?;
         let job = match frame::receive_message(&mut stream)? {
