@@ -255,6 +255,7 @@ fn a_server_that_hangs_up_ends_the_run_with_what_was_lost() {
     let run = &document.runs[0];
     assert_eq!(run.connections_lost, 16, "{shown}");
     assert!(run.interrupted && !run.valid, "{shown}");
+    assert!(shown.contains("the server ended every connection"), "{shown}");
     assert_eq!(code, Some(3), "{shown}");
 }
 
