@@ -221,8 +221,8 @@ fn a_closed_loop_forgives_the_same_stall_and_says_that_it_is_one() {
     assert_eq!(document.load.kind, "closed");
     assert!(shown.contains("CLOSED LOOP"), "{shown}");
     let all = document.runs[0].class("all").expect("all");
-    let over_100_ms = all.percentiles.iter().filter(|at| at.latency_us > Some(100_000.0)).count();
-    assert!(over_100_ms <= 2, "a single request saw the stall: {shown}");
+    // One request saw the stall; the others were not sent before it was over.
+    assert!(at(all, 90.0).0 < 100_000.0, "{shown}");
 }
 
 #[test]

@@ -49,7 +49,10 @@ fn heading(document: &Document) -> String {
     );
     let classes = load.classes.iter().map(|class| {
         let (name, operation) = (escaped(&class.name), escaped(&class.operation));
-        format!("<li><b>{name}</b>: {}% <code>{operation}</code></li>\n", class.share * 100.0)
+        format!(
+            "<li><b>{name}</b>: {}% <code>{operation}</code></li>\n",
+            (class.share * 1e8).round() / 1e6
+        )
     });
     html += &format!("<ul>\n{}</ul>\n", classes.collect::<String>());
     if load.kind == "closed" {
