@@ -191,7 +191,7 @@ impl Experiment {
             seconds: self.seconds,
             seeds: self.seeds.clone(),
             options: vec![
-                format!("arrivals={}", arrivals_text(self.arrivals)),
+                format!("arrivals={}", self.arrivals),
                 format!("batch={}", yes_or_no(batch)),
                 format!("safepoints={}", yes_or_no(!no_safepoints)),
                 format!("warm_up_s={}", self.seconds * WARM_UP_SHARE),
@@ -214,13 +214,4 @@ fn medians(runs: &[Measured]) -> Vec<Row> {
 
 fn yes_or_no(answer: bool) -> &'static str {
     if answer { "yes" } else { "no" }
-}
-
-fn arrivals_text(arrivals: Arrivals) -> String {
-    match arrivals {
-        Arrivals::Poisson => "poisson".to_owned(),
-        Arrivals::Constant => "constant".to_owned(),
-        Arrivals::OnOff { on_ns, off_ns } => format!("on-off:{on_ns}ns/{off_ns}ns"),
-        other => other.to_string(),
-    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use revenant_loadgen::page::{self, escaped};
+
 use crate::comparison::{Comparison, Line, LoadGroup};
 use crate::curve;
 use crate::document::Document;
@@ -9,41 +11,17 @@ use crate::quantity::{NONE, amount, ratio, share, time, time_or_none};
 use crate::row::Row;
 use crate::table::{UNCLEAN_MARK, UNCLEAN_MEANING};
 
-const STYLE: &str = include_str!("html/report.css");
-
 /// Makes the report of a document.
 #[must_use]
 pub fn render(document: &Document) -> String {
     let comparison = Comparison::of(document);
-    let name = escaped(&document.workload.name);
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>Revenant: {name}</title>\n<style>\n{STYLE}</style></head><body><main>\n"
-    );
-    page += &heading(document);
-    page += &charts(&comparison);
-    page += &summary(&comparison);
-    page += &method(document);
-    page += &all_rows(document);
-    page += &format!("<h2>Made by</h2>\n<pre>{}</pre>\n", escaped(&document.command));
-    page + "</main></body></html>\n"
-}
-
-/// Text as HTML shows it literally.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => html += "&amp;",
-            '<' => html += "&lt;",
-            '>' => html += "&gt;",
-            '"' => html += "&quot;",
-            other => html.push(other),
-        }
-    }
-    html
+    let mut body = heading(document);
+    body += &charts(&comparison);
+    body += &summary(&comparison);
+    body += &method(document);
+    body += &all_rows(document);
+    body += &format!("<h2>Made by</h2>\n<pre>{}</pre>\n", escaped(&document.command));
+    page::render(&format!("Revenant: {}", document.workload.name), &body)
 }
 
 fn heading(document: &Document) -> String {

@@ -69,37 +69,8 @@ pub(crate) struct Drive {
     #[command(flatten)]
     pub(crate) pace: PaceOptions,
 
-    /// Connections; of each agent, with --agents.
-    #[arg(long, value_name = "N", default_value = "16")]
-    pub(crate) connections: u32,
-
-    /// Length of the part of a run that does not count.
-    #[arg(long = "warmup", value_name = "TIME", value_parser = duration_or_none, default_value = "1s")]
-    pub(crate) warmup_ns: u64,
-
-    /// Length of the part that does.
-    #[arg(long = "duration", value_name = "TIME", value_parser = parse_duration_ns, default_value = "10s")]
-    pub(crate) duration_ns: u64,
-
-    /// How long replies are waited for after that; what has none by then counts as infinite.
-    #[arg(long = "drain", value_name = "TIME", value_parser = duration_or_none, default_value = "2s")]
-    pub(crate) drain_ns: u64,
-
-    /// Seed of everything drawn.
-    #[arg(long, value_name = "S", default_value = "1")]
-    pub(crate) seed: u64,
-
-    /// Keep the generator on this CPU; it keeps that busy.
-    #[arg(long, value_name = "CPU", conflicts_with = "agents")]
-    pub(crate) cpu: Option<u32>,
-
-    /// Agents that generate the load together, in equal parts (see `agent`).
-    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
-    pub(crate) agents: Vec<String>,
-
-    /// Let load leave this machine.
-    #[arg(long)]
-    pub(crate) allow_remote: bool,
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
 
     #[command(flatten)]
     pub(crate) observer: ObserverOptions,
@@ -191,6 +162,43 @@ pub(crate) struct PaceOptions {
     /// Highest rate of --slo.
     #[arg(long, value_name = "R", value_parser = rate, default_value = "500k")]
     pub(crate) rate_max: f64,
+}
+
+/// How a run is made.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct RunOptions {
+    /// Connections; of each agent, with --agents.
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub(crate) connections: u32,
+
+    /// Length of the part of a run that does not count.
+    #[arg(long = "warmup", value_name = "TIME", value_parser = duration_or_none, default_value = "1s")]
+    pub(crate) warmup_ns: u64,
+
+    /// Length of the part that does.
+    #[arg(long = "duration", value_name = "TIME", value_parser = parse_duration_ns, default_value = "10s")]
+    pub(crate) duration_ns: u64,
+
+    /// How long replies are waited for after that; what has none by then counts as infinite.
+    #[arg(long = "drain", value_name = "TIME", value_parser = duration_or_none, default_value = "2s")]
+    pub(crate) drain_ns: u64,
+
+    /// Seed of everything drawn.
+    #[arg(long, value_name = "S", default_value = "1")]
+    pub(crate) seed: u64,
+
+    /// Keep the generator on this CPU; it keeps that busy.
+    #[arg(long, value_name = "CPU", conflicts_with = "agents")]
+    pub(crate) cpu: Option<u32>,
+
+    /// Agents that generate the load together, in equal parts (see `agent`).
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    pub(crate) agents: Vec<String>,
+
+    /// Let load leave this machine.
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
 }
 
 /// Rates of a sweep.

@@ -10,7 +10,7 @@ use revenant_loadgen::quantity::amount;
 use revenant_loadgen::report::document::{Document, FORMAT, Load, SearchRow};
 use revenant_loadgen::report::row::RunRow;
 use revenant_loadgen::{
-    ALL, Endpoint, Experiment, ExperimentError, Here, Job, Keys, Live, Measured, Objective,
+    ALL, Crew, Endpoint, Experiment, ExperimentError, Here, Job, Keys, Live, Measured, Objective,
     Observer, Pace, Reach, Search, SearchSpec, Session, Source, Trace, Traffic, seed_of_run,
 };
 
@@ -34,16 +34,18 @@ pub(crate) fn drive(options: Drive) -> Result<ExitCode, Failure> {
     let (job, trace) = job(&options).map_err(Failure::BadInput)?;
     let live = Arc::new(Live::default());
     stop_on_ctrl_c(&live).map_err(Failure::Broken)?;
-    let reach = if options.allow_remote { Reach::Anywhere } else { Reach::Loopback };
-    let mut here = Here { reach, cpu: options.cpu, trace };
-    let source: &mut dyn Source = &mut here;
+    let reach = if options.run.allow_remote { Reach::Anywhere } else { Reach::Loopback };
+    let mut here = Here { reach, cpu: options.run.cpu, trace };
+    let mut crew = Crew::new(&options.run.agents).map_err(Failure::bad_input)?;
+    let source: &mut dyn Source = if options.run.agents.is_empty() { &mut here } else { &mut crew };
     let observer = observer(&options, reach)?;
     if options.traffic.load {
         fill(&job, reach)?;
     }
     let mut load = Load::of(&job);
-    load.generator_cpu = options.cpu;
-    load.agents.clone_from(&options.agents);
+    load.generator_cpu = options.run.cpu;
+    load.agents.clone_from(&options.run.agents);
+    load.connections *= options.run.agents.len().max(1) as u32;
     let mut watch = LiveLine::new(options.results.progress);
     let mut campaign = Campaign {
         experiment: Experiment { job, source, observer, live, watch: &mut watch },
@@ -97,24 +99,24 @@ fn job(options: &Drive) -> Result<(Job, Option<Trace>), anyhow::Error> {
         // A request at the last line's time is part of the run.
         Some(trace) => {
             let length_ns = trace.length_ns() + 1;
-            length_ns.saturating_sub(options.warmup_ns).min(options.duration_ns).max(1)
+            length_ns.saturating_sub(options.run.warmup_ns).min(options.run.duration_ns).max(1)
         }
-        None => options.duration_ns,
+        None => options.run.duration_ns,
     };
     let job = Job {
         target: options.target.clone().unwrap_or_default(),
         protocol: options.protocol,
         password: std::env::var("REVENANT_PASSWORD").ok(),
-        connections: options.connections,
+        connections: options.run.connections,
         traffic,
         keys: Keys { count: options.traffic.keys, distribution: options.traffic.key_distribution },
         values: options.traffic.value_size,
         class_field: options.traffic.class_field(),
         pace: first_pace(pace),
-        warmup_ns: options.warmup_ns,
+        warmup_ns: options.run.warmup_ns,
         duration_ns,
-        drain_ns: options.drain_ns,
-        seed: options.seed,
+        drain_ns: options.run.drain_ns,
+        seed: options.run.seed,
     };
     job.validate()?;
     Ok((job, trace))

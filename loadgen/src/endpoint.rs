@@ -89,12 +89,15 @@ impl Endpoint {
         if let Some(path) = text.strip_prefix("unix:") {
             return Ok(Self::Unix(PathBuf::from(path)));
         }
-        if !text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+        let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        if port.is_none() {
             return Err(EndpointError::Shape { text: text.to_owned() });
         }
         let unknown = |source| EndpointError::Unknown { text: text.to_owned(), source };
-        let mut addresses = text.to_socket_addrs().map_err(unknown)?;
-        let address = addresses.next().ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))?;
+        let addresses = text.to_socket_addrs().map_err(unknown)?;
+        // `localhost` has two addresses; servers listen on the old one unless told.
+        let address = addresses.min_by_key(SocketAddr::is_ipv6);
+        let address = address.ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))?;
         let endpoint = Self::Tcp(address);
         if reach == Reach::Loopback && !address.ip().is_loopback() {
             return Err(EndpointError::Remote { endpoint });

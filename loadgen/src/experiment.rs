@@ -1,6 +1,5 @@
 //! One run after another: started, watched, and made into a row.
 
-use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -64,9 +63,18 @@ pub struct Here {
     pub trace: Option<Trace>,
 }
 
-impl Source for Here {
-    fn start(&mut self, job: &Job, live: &Arc<Live>) -> Result<Running, ExperimentError> {
-        let generator = Generator::new(job, self.trace.as_ref(), self.reach)?;
+impl Here {
+    /// Connects to the server and plans.
+    pub(crate) fn prepare(&self, job: &Job) -> Result<Generator, ExperimentError> {
+        Ok(Generator::new(job, self.trace.as_ref(), self.reach)?)
+    }
+
+    /// Lets a generator run on a thread of its own.
+    pub(crate) fn begin(
+        &self,
+        generator: Generator,
+        live: &Arc<Live>,
+    ) -> Result<Running, ExperimentError> {
         let (live, cpu) = (Arc::clone(live), self.cpu);
         let run = move || {
             if let Some(cpu) = cpu {
@@ -76,6 +84,12 @@ impl Source for Here {
         };
         let builder = thread::Builder::new().name("generator".to_owned());
         builder.spawn(run).map_err(ExperimentError::Thread)
+    }
+}
+
+impl Source for Here {
+    fn start(&mut self, job: &Job, live: &Arc<Live>) -> Result<Running, ExperimentError> {
+        self.begin(self.prepare(job)?, live)
     }
 }
 
@@ -165,5 +179,5 @@ impl<W: Watch> Experiment<'_, W> {
 #[must_use]
 pub fn seed_of_run(seed: u64, index: u64) -> u64 {
     // Golden-ratio steps: seeds of neighbouring experiments stay apart, too.
-    seed ^ NonZero::new(index).map_or(0, |index| index.get().wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    seed ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -124,7 +124,7 @@ impl Generator {
     #[must_use]
     pub fn run(self, live: &Live) -> Measured {
         let expected = match self.job.pace {
-            // Whoever asks too fast to be thinned as planned is cut off by the bound.
+            // The times of a closed loop are the server's: none are kept for checks.
             Pace::Closed { .. } => usize::MAX,
             _ => {
                 let span = self.job.span();
@@ -143,7 +143,7 @@ impl Generator {
             ledger,
             meter,
         };
-        run.to_its_end(live)
+        run.finish(live)
     }
 }
 
@@ -160,7 +160,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_its_end(mut self, live: &Live) -> Measured {
+    fn finish(mut self, live: &Live) -> Measured {
         let end_ns = self.generator.job.span().end_ns;
         let give_up_ns = end_ns + self.generator.job.drain_ns;
         self.begin_closed_loop();
@@ -226,7 +226,9 @@ impl Run<'_> {
             size => random.random_range(size.min..=size.max),
         };
         let class = usize::from(planned.class);
-        self.ledger.incidents.queued += u64::from(pool.under_way(index) > 0);
+        if pool.under_way(index) > 0 {
+            self.ledger.queued(&pending);
+        }
         let connection = pool.borrow_to_send(index);
         connection.push(pending, |id, out| {
             let parts = Parts { id, key: &key, value_len: value_len as usize };

@@ -10,6 +10,17 @@
 //! [`Store`] does real lookups and scans. What comes back is a [`Sample`] a request, and a
 //! [`Record`] makes histograms of them, per class, from the **intended** time.
 //!
+//! # Over a network
+//!
+//! The program `revenant-loadgen` sends the requests of a plan to a server. A [`Job`] says all that
+//! a run needs: [`Traffic`] gives classes their operations, [`Keys`] what they name. A [`Generator`]
+//! connects, and then spins on one thread: it sends what is due, in the protocol's words, and takes
+//! in replies between two sends. Each ends as an [`Outcome`] in a [`ClassTally`] of its class;
+//! [`validity`] checks that what was sent is what was asked for. An [`Experiment`] makes one run
+//! after another of a [`Source`], this process or a [`Crew`] of agents on other machines, while an
+//! [`Observer`] reads what they cost the server. A [`Search`] names the rates to try. All that comes
+//! of it is a [`report::document::Document`], and everything shown is made from that.
+//!
 //! # Why this way
 //!
 //! - *Latency from the intended time*: a sender that waits for a slow system forgives it exactly
@@ -20,9 +31,11 @@
 //!   clean percentiles leave out the requests that overlap such a stall; the raw ones stay beside
 //!   them, and so does the share left out.
 //!
-//! Everything is pure and seeded but for `stopwatch`, which the two calibrations use.
+//! Plans, checks, searches and reports are pure and seeded. Two modules read a clock: `stopwatch`,
+//! for the two calibrations, and `clock`, for runs over a network.
 
 mod arrivals;
+pub mod chart;
 mod clock;
 mod crew;
 pub mod destination;
@@ -40,6 +53,7 @@ pub mod machine;
 mod mix;
 mod observe;
 mod operation;
+pub mod page;
 mod plan;
 mod preset;
 pub mod quantity;
@@ -58,7 +72,7 @@ mod window;
 mod work;
 
 pub use arrivals::{Arrivals, ArrivalsError, Times};
-pub use crew::CrewError;
+pub use crew::{AGENTS_MAX, Agent, AgentError, Crew, CrewError};
 pub use dialect::{ClassField, DialectError, Protocol};
 pub use duration::{DurationError, parse_duration_ns};
 pub use endpoint::{CONNECT_TIMEOUT, Endpoint, EndpointError, Reach, Stream};

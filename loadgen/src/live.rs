@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 /// The numbers. All are written by the generator alone and read by eyes: relaxed throughout, as
 /// nobody draws conclusions from one about another.
 #[derive(Debug, Default)]
@@ -16,7 +18,7 @@ pub struct Live {
 }
 
 /// A reading of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Glance {
     /// Requests sent.
     pub sent: u64,

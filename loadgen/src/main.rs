@@ -4,6 +4,7 @@ mod cli;
 mod driving;
 mod listing;
 mod results;
+mod serving;
 mod watching;
 
 use std::process::ExitCode;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
             print!("{}", listing::list());
             Ok(ExitCode::SUCCESS)
         }
-        Some(Command::Agent(_)) => Ok(ExitCode::SUCCESS),
+        Some(Command::Agent(options)) => serving::serve(&options),
         None => driving::drive(cli.drive),
     };
     let (error, code) = match done {

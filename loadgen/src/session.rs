@@ -16,9 +16,10 @@ use crate::traffic::Traffic;
 /// How long one reply may take: long requests of a mix take milliseconds, a full server seconds.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Writes under way while a store is filled: enough to hide a network's round trip, little enough
-/// for any server's buffers.
-const PIPELINE: u64 = 500;
+/// Writes under way while a store is filled, and their bytes: enough to hide a network's round
+/// trip, little enough for any server's buffers.
+const PIPELINE: usize = 500;
+const PIPELINE_BYTES: usize = 1 << 20;
 
 /// Why a server is not ready for a run.
 #[derive(Debug, Error)]
@@ -154,8 +155,9 @@ impl Session {
         let set = Traffic::parse("load=100:SET").expect("one class with an operation is traffic");
         let mut encoder = Encoder::new(self.protocol, &set, value_len, ClassField::Server)?;
         let mut bytes = Vec::new();
-        for first in (0..keys.count).step_by(PIPELINE as usize) {
-            let batch = first..keys.count.min(first + PIPELINE);
+        let pipeline = (PIPELINE_BYTES / value_len.max(1)).clamp(1, PIPELINE);
+        for first in (0..keys.count).step_by(pipeline) {
+            let batch = first..keys.count.min(first + pipeline as u64);
             bytes.clear();
             for id in batch.clone() {
                 encoder.encode(0, Parts { id, key: &key_name(id), value_len }, &mut bytes);

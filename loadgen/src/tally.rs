@@ -8,7 +8,7 @@ use crate::interval::Interval;
 use crate::record::LATENCY_MAX_NS;
 
 /// Three significant digits: percentiles are within 0.1 % of the sample's.
-const DIGITS: u8 = 3;
+pub(crate) const DIGITS: u8 = 3;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -28,10 +28,10 @@ const RATE_TOLERANCE: f64 = 0.05;
 const SIGNIFICANCE: f64 = 0.001;
 
 /// Largest part of the measured p99 that the p99 of the generator's own lateness may be.
-const LATENESS_SHARE_MAX: f64 = 0.25;
-/// Lateness below this is never held against a run: it is the time of one system call or two, and
-/// as much is in every latency anyone measures over a socket.
-const LATENESS_FREE_NS: u64 = 10_000;
+const LATENESS_SHARE_MAX: f64 = 0.5;
+/// Lateness below this is never held against a run: a timer tick takes as much from a CPU of a
+/// virtual machine, 250 times a second, on whichever side of a socket it strikes.
+const LATENESS_FREE_NS: u64 = 20_000;
 
 /// Factors by which the halves of a run may differ in median and p99. Queues make latencies depend
 /// on those before, so halves differ more than independent samples would.

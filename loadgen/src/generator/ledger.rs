@@ -100,6 +100,11 @@ impl Ledger {
         }
     }
 
+    /// A request is sent behind others.
+    pub(super) fn queued(&mut self, pending: &Pending) {
+        self.incidents.queued += u64::from(self.span.contains(pending.intended_ns));
+    }
+
     /// A request ended.
     pub(super) fn ended(&mut self, pending: &Pending, outcome: Outcome, now_ns: u64) {
         let stamps =

@@ -95,3 +95,67 @@ impl Pool {
         self.alive == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::dialect::Protocol;
+    use crate::endpoint::Stream;
+
+    /// A pool of so many connections, and their other ends.
+    fn pool(count: usize) -> (Pool, Vec<UnixStream>) {
+        let pairs = (0..count).map(|_| UnixStream::pair().unwrap());
+        let (ours, theirs): (Vec<_>, Vec<_>) = pairs.unzip();
+        let connect = |stream| Connection::new(Stream::Unix(stream), Protocol::Resp).unwrap();
+        (Pool::new(ours.into_iter().map(connect).collect()), theirs)
+    }
+
+    fn send(pool: &mut Pool) -> Option<usize> {
+        let index = pool.choose()?;
+        let pending = Pending { class: 0, intended_ns: 0, sent_ns: 0 };
+        pool.borrow_to_send(index).push(pending, |_, _| {});
+        Some(index)
+    }
+
+    #[test]
+    fn idle_connections_take_turns_and_busy_ones_fill_evenly() {
+        let (mut pool, _theirs) = pool(3);
+        let sent: Vec<_> = (0..3).map(|_| send(&mut pool)).collect();
+        assert_eq!(sent, [Some(0), Some(1), Some(2)]);
+        pool.returned(1);
+        assert_eq!(send(&mut pool), Some(1), "the only idle one");
+        assert_eq!((send(&mut pool), pool.under_way(0)), (Some(0), 2), "all have one");
+        pool.returned(2);
+        pool.returned(1);
+        assert_eq!(send(&mut pool), Some(2), "longest idle first");
+        assert_eq!(pool.in_flight(), 3);
+    }
+
+    #[test]
+    fn what_is_gone_is_chosen_no_more_and_leaves_what_it_had() {
+        let (mut pool, _theirs) = pool(2);
+        for _ in 0..4 {
+            send(&mut pool);
+        }
+        assert_eq!(pool.remove(0).map(|lost| lost.len()), Some(2));
+        assert_eq!((pool.remove(0), pool.in_flight()), (None, 2));
+        assert_eq!(send(&mut pool), Some(1));
+        pool.remove(1);
+        assert!(pool.is_empty() && pool.choose().is_none());
+    }
+
+    #[test]
+    fn a_server_that_does_not_read_fills_its_connection() {
+        let (mut pool, _theirs) = pool(1);
+        send(&mut pool);
+        let connection = pool.get(0).unwrap();
+        let pending = Pending { class: 0, intended_ns: 0, sent_ns: 0 };
+        connection.push(pending, |_, out| out.resize(16 << 20, 0));
+        connection.flush().unwrap();
+        assert!(connection.is_full());
+        pool.under_way[0] = 2;
+        assert_eq!(pool.choose(), None);
+    }
+}

@@ -127,7 +127,9 @@ impl RunRow {
         let failed = self.checks.iter().filter(|check| check.verdict == validity::Verdict::Failed);
         let mut faults: Vec<String> =
             failed.map(|check| format!("{}: {}", check.name, check.about)).collect();
-        if self.interrupted {
+        if self.interrupted && self.connections_lost > 0 {
+            faults.push("the server ended every connection: look why in its log".to_owned());
+        } else if self.interrupted {
             faults.push("interrupted: these are the results of a part of the run".to_owned());
         }
         faults

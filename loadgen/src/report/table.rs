@@ -42,8 +42,7 @@ fn asked(document: &Document) -> String {
     let load = &document.load;
     let classes = load.classes.iter();
     let classes: Vec<String> = classes
-        .map(|class| format!("{} {:.4}% {}", class.name, class.share * 100.0, class.operation))
-        .map(|text| text.replace(".0000%", "%"))
+        .map(|class| format!("{} {}% {}", class.name, percent(class.share), class.operation))
         .collect();
     format!(
         "{} over {}, {} loop, {}, {} connections; {}; {} keys, {}; {} s warm-up, {} s measured{}",
@@ -63,6 +62,11 @@ fn asked(document: &Document) -> String {
             (None, 0) => "; generator on no CPU of its own".to_owned(),
         }
     )
+}
+
+/// A share in per cent, to a millionth: a third times three is not quite a whole.
+fn percent(share: f64) -> f64 {
+    (share * 1e8).round() / 1e6
 }
 
 fn layout(document: &Document) -> Table {
@@ -179,14 +183,15 @@ fn notes(run: &RunRow) -> Vec<String> {
         let counts = all.counts;
         let words = run.first_error.as_deref();
         notes.push(format!(
-            "failed: {} errors, {} rejected, {} unanswered, {} lost with {} connections, {} dropped\
-             {}",
+            "failed: {} errors, {} rejected, {} unanswered, {} lost with {} connections, {} dropped; \
+             p99 of those answered {}{}",
             counts.errors,
             counts.rejected,
             counts.unanswered,
             counts.lost,
             run.connections_lost,
             counts.dropped,
+            latency(all.percentile(99.0).and_then(|at| at.answered_us)),
             words.map_or_else(String::new, |words| format!("; the first error: {words}")),
         ));
     }

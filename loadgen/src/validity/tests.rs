@@ -46,7 +46,7 @@ fn a_run_as_it_should_be_passes() {
 
 #[test]
 fn a_late_generator_fails_its_own_run() {
-    let late = |index, _| (if index % 20 == 0 { 60_000 } else { 0 }, 20_000);
+    let late = |index, _| (if index % 20 == 0 { 90_000 } else { 0 }, 20_000);
     assert_eq!(failures(late), ["lateness"]);
 }
 
