@@ -81,7 +81,9 @@ impl Call<'_> {
     }
 }
 
-type Outcome = Result<(), Failure>;
+/// What came of a command: `Ok`, and the reply is written; or why not.
+pub type Outcome = Result<(), Failure>;
+type OwnHandler = dyn Fn(&Request, &dyn Turn, &mut Reply<'_>) -> Outcome + Send + Sync;
 type RunSession = fn(&Call<'_>, &mut Session, &mut Reply<'_>) -> Outcome;
 type RunAnywhere = fn(&Call<'_>, &mut Reply<'_>) -> Outcome;
 
@@ -91,6 +93,7 @@ enum Run {
     Session(RunSession),
     Point(RunAnywhere),
     Worker(RunAnywhere),
+    Own(&'static OwnHandler),
 }
 
 /// Which arguments are keys, as Redis's COMMAND tells it: from `first` to `last`, which counts from
@@ -163,6 +166,21 @@ impl Command {
 }
 
 impl Command {
+    /// A command of an application's own, called `name` (in small letters) with `words` words, its
+    /// name among them. Workers run it under `class`. It should ask its turn for safepoints, and
+    /// hold no lock at any, if it takes long.
+    ///
+    /// Commands live as long as the process.
+    pub fn own(
+        name: &'static str,
+        words: usize,
+        class: CommandClass,
+        run: impl Fn(&Request, &dyn Turn, &mut Reply<'_>) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
+        let run = Run::Own(Box::leak(Box::new(run)));
+        Self { name, class, arity: Arity::Exactly(words), keys: Keys::NONE, run }
+    }
+
     /// The command that `request` names, if its arguments suffice and `session` may use it.
     ///
     /// # Errors
@@ -172,7 +190,10 @@ impl Command {
         session: &Session,
         service: &Service,
     ) -> Result<&'static Self, Failure> {
-        let command = table::find(request.argument(0)).ok_or_else(|| unknown_command(request))?;
+        let name = request.argument(0);
+        let own = || service.own.iter().find(|own| name.eq_ignore_ascii_case(own.name.as_bytes()));
+        let found = table::find(name).or_else(|| own().copied());
+        let command = found.ok_or_else(|| unknown_command(request))?;
         let count = request.argument_count();
         let is_enough = match command.arity {
             Arity::Exactly(expected) => count == expected,
@@ -218,7 +239,7 @@ impl Command {
         match self.run {
             Run::Session(_) => Place::Session,
             Run::Point(_) if is_small => Place::Point,
-            Run::Point(_) | Run::Worker(_) => Place::Worker,
+            Run::Point(_) | Run::Worker(_) | Run::Own(_) => Place::Worker,
         }
     }
 
@@ -231,13 +252,11 @@ impl Command {
         turn: &dyn Turn,
         reply: &mut Reply<'_>,
     ) {
-        let run = match self.run {
-            Run::Point(run) | Run::Worker(run) => run,
-            Run::Session(_) => |_: &Call<'_>, _: &mut Reply<'_>| {
-                Err(Failure::Internal("a session command without its session"))
-            },
+        let outcome = match self.run {
+            Run::Point(run) | Run::Worker(run) => run(&Call { request, service, turn }, reply),
+            Run::Own(run) => run(request, turn, reply),
+            Run::Session(_) => Err(Failure::Internal("a session command without its session")),
         };
-        let outcome = run(&Call { request, service, turn }, reply);
         let settled = if self.is_write() { service.keyspace.settle() } else { Ok(()) };
         if let Err(failure) = outcome.and(settled.map_err(Failure::from)) {
             reply.failure(&failure);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use revenant::policy::{AnyPolicy, PolicyOptions};
 use revenant::{BuildError, Class, Runtime};
 
-use crate::command::CommandClass;
+use crate::command::{Command, CommandClass};
 use crate::config::{Config, IoKind};
 use crate::counters::Counters;
 use crate::dispatcher::{Desk, Dispatcher, Drain, Notice, Settings};
@@ -111,10 +111,21 @@ impl Server {
     /// # Errors
     /// [`StartError`].
     pub fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_with(config, Vec::new())
+    }
+
+    /// Starts a server that has further commands; those of the same name as one it has already are
+    /// not asked.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start_with(config: &Config, own: Vec<Command>) -> Result<Self, StartError> {
         let clients_max = make_room(config.clients_max)?;
         let (doors, addresses) = open_doors(config)?;
         let counters = Arc::new(Counters::default());
-        let service = Arc::new(service(config, &counters)?);
+        let mut service = service(config, &counters)?;
+        service.own = own.into_iter().map(|command| &*Box::leak(Box::new(command))).collect();
+        let service = Arc::new(service);
         let (sender, receiver) = mpsc::channel();
         let parts = Parts {
             service: Arc::clone(&service),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::cluster::Cluster;
+use crate::command::Command;
 use crate::cursor::Cursors;
 use crate::keyspace::Keyspace;
 use crate::spinner::Spinner;
@@ -21,6 +22,8 @@ pub struct Service {
     pub cluster: Option<Cluster>,
     /// Does work made to order.
     pub spinner: Spinner,
+    /// Commands beside those of the table.
+    pub own: Vec<&'static Command>,
     /// What AUTH asks for; `None`: nothing.
     pub password: Option<String>,
     /// When the server started.
@@ -46,6 +49,7 @@ impl Service {
             cluster: None,
             spinner: Spinner::measured(),
             started: Instant::now(),
+            own: Vec::new(),
             password: None,
             reply_max: 64 << 20,
             value_max: 512 << 20,
