@@ -36,6 +36,10 @@ const POINT_ARGUMENTS_MAX: usize = 16;
 /// a microsecond.
 const POINT_BYTES_MAX: usize = 16 * 1024;
 
+/// Arguments of a session command: what the dispatcher does for one must not keep the others
+/// waiting.
+const SESSION_ARGUMENTS_MAX: usize = 128;
+
 /// Keys up to which a scan is scheduled as a read: it takes a few of those.
 const SHORT_SCAN_KEYS: usize = 16;
 
@@ -201,6 +205,9 @@ impl Command {
         };
         if !is_enough {
             return Err(Failure::Arity(command.name));
+        }
+        if matches!(command.run, Run::Session(_)) && count > SESSION_ARGUMENTS_MAX {
+            return Err(Failure::TooManyArguments(command.name, SESSION_ARGUMENTS_MAX));
         }
         if !session.is_authenticated && !matches!(command.name, "auth" | "hello" | "quit") {
             return Err(Failure::AuthRequired);

@@ -30,6 +30,9 @@ pub enum Failure {
     /// Too many arguments, or too few.
     #[error("ERR wrong number of arguments for '{0}' command")]
     Arity(&'static str),
+    /// More arguments than the dispatcher has time for.
+    #[error("ERR '{0}' takes at most {1} arguments")]
+    TooManyArguments(&'static str, usize),
     /// Options that do not exist or exclude each other.
     #[error("ERR syntax error")]
     Syntax,
@@ -162,9 +165,11 @@ impl Failure {
         match self {
             Self::UnknownCommand { .. } | Self::UnknownOp(_) => Status::UnknownOp,
             Self::ValueTooLarge | Self::ReplyTooLarge { .. } => Status::TooLarge,
-            Self::Arity(_) | Self::Syntax | Self::Protocol(_) | Self::Frame(_) => {
-                Status::BadRequest
-            }
+            Self::Arity(_)
+            | Self::TooManyArguments(..)
+            | Self::Syntax
+            | Self::Protocol(_)
+            | Self::Frame(_) => Status::BadRequest,
             Self::AuthRequired => Status::AuthRequired,
             Self::Moved { .. } => Status::Moved,
             Self::Overloaded { .. } => Status::Overloaded,

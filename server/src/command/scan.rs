@@ -176,27 +176,30 @@ fn scan(call: &Call<'_>, reply: &mut Reply<'_>) -> Outcome {
     let options = ScanOptions::of(call.request)?;
     let Service { cursors, keyspace, reply_max, .. } = call.service;
     let from = cursors.resolve(cursor, keyspace, call.turn)?;
-    let (mut keys, mut key_bytes, mut visited) = (Vec::<Box<[u8]>>::new(), 0, 0);
-    let (mut last, mut has_more) = (Vec::new(), false);
+    let (mut keys, mut key_bytes, mut has_more) = (Vec::<Box<[u8]>>::new(), 0, false);
     let from = from.as_ref().map(Vec::as_slice);
     keyspace.scan(call.turn, from, &mut |key, _| {
-        has_more = visited == options.count || key_bytes > *reply_max;
+        has_more = keys.len() == options.count || key_bytes > *reply_max;
         if has_more {
             return ControlFlow::Break(());
         }
-        visited += 1;
-        last.clear();
-        last.extend_from_slice(key);
-        if options.wants(key) {
-            keys.push(key.into());
-            key_bytes += key.len();
-        }
+        keys.push(key.into());
+        key_bytes += key.len();
         ControlFlow::Continue(())
     })?;
-    let next = if has_more { cursors.after(&last, call.turn) } else { 0 };
+    let last = keys.last().filter(|_| has_more);
+    let next = last.map_or(0, |last| cursors.after(last, call.turn));
+    // Not while they are visited: a hostile pattern takes its time, and the store may be locked.
+    let mut matching = Vec::new();
+    for key in keys {
+        if options.wants(&key) {
+            matching.push(key);
+        }
+        call.pause()?;
+    }
     reply.array(2);
     reply.bulk(next.to_string().as_bytes());
-    reply.array(keys.len());
-    keys.iter().for_each(|key| reply.bulk(key));
+    reply.array(matching.len());
+    matching.iter().for_each(|key| reply.bulk(key));
     Ok(())
 }

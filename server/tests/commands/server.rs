@@ -29,6 +29,15 @@ fn config_shows_what_is_asked_for() {
 }
 
 #[test]
+fn the_dispatcher_does_not_take_on_long_lists() {
+    let mut client = Client::new();
+    let names = |count| vec!["get"; count].join(" ");
+    assert!(client.ask(&format!("COMMAND INFO {}", names(126))).starts_with("*126|"));
+    let refused = "-ERR 'command' takes at most 128 arguments|";
+    assert_eq!(client.ask(&format!("COMMAND INFO {}", names(127))), refused);
+}
+
+#[test]
 fn commands_are_described_as_in_redis() {
     let mut client = Client::new();
     let get = "*6|$3|get|:2|*1|+readonly|:1|:1|:1|";
