@@ -158,7 +158,7 @@ fn an_expired_request_is_not_run(io: &str) {
     let server = Server::start(io, &["--policy", "fifo", "--worker-cpus", &cpu]);
     let mut client = server.client();
     client.send_native(&spin(1, 300_000), b"");
-    client.send_native(&RequestHeader { deadline_us: 1_000, ..spin(2, 60_000_000) }, b"");
+    client.send_native(&RequestHeader { deadline_us: 1_000, ..spin(2, 9_000_000) }, b"");
     let replies = [client.receive_native().0, client.receive_native().0];
     let status = |id| replies.iter().find(|reply| reply.id == id).unwrap().status;
     assert_eq!((status(1), status(2)), (Status::Ok, Status::Expired));
