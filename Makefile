@@ -6,7 +6,7 @@ NEEDS := @scripts/install-needs
 VM_NEEDS := @scripts/install-needs vm kernel || [ $$? = 77 ]
 CARGO := PATH="$${CARGO_HOME:-$$HOME/.cargo}/bin:$$PATH" cargo
 
-.PHONY: help demo test vm-test check loom sanitize bench costs check-costs
+.PHONY: help demo test vm-test check loom sanitize bench costs check-costs fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -37,6 +37,10 @@ loom: ## every interleaving of the lock-free parts, up to three preemptions
 sanitize: ## address and thread sanitizers over the unsafe parts
 	$(NEEDS)
 	@scripts/sanitize
+
+fuzz: ## hostile bytes for everything that reads bytes from strangers, a minute each
+	$(NEEDS)
+	@scripts/fuzz
 
 bench: ## the numbers of the README: takes about ten minutes
 	$(NEEDS)

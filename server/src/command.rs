@@ -64,6 +64,13 @@ impl Call<'_> {
         if self.turn.is_cancelled() { Err(Failure::Expired) } else { Ok(()) }
     }
 
+    /// Fails unless there are `count` arguments: what the table checks for commands, for a
+    /// subcommand.
+    fn exactly(&self, count: usize, name: &'static str) -> Outcome {
+        let is_right = self.request.argument_count() == count;
+        if is_right { Ok(()) } else { Err(Failure::Arity(name)) }
+    }
+
     /// Fails once the reply is too large to go on.
     fn check_size(&self, reply: &Reply<'_>) -> Outcome {
         let reply_max = self.service.reply_max;

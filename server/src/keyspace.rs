@@ -1,32 +1,33 @@
 //! What keys and values mean: a store's bytes with times to live.
 //!
 //! A value is kept behind the time at which it expires. An expired key is gone for everyone who
-//! looks; its memory comes back when somebody changes it, or at the next sweep.
+//! looks; its memory comes back when somebody changes it, or at the next
+//! [sweep](Keyspace::sweep).
 
 mod entry;
+mod scan;
+mod sweep;
 
 pub use entry::Entry;
 
-use std::ops::{Bound, ControlFlow};
-
 use crate::failure::Failure;
-use crate::store::{Change, Store, StoreError, Visit};
+use crate::store::{Change, Store, StoreError};
 use crate::turn::{Turn, atomically};
 
-/// Keys that are visited between two safepoints, with the store's lock held: some microseconds.
-const CHUNK_KEYS: usize = 64;
+use sweep::Sweep;
 
 /// The keys of a server.
 #[derive(Debug)]
 pub struct Keyspace {
     store: Box<dyn Store>,
+    sweep: Sweep,
 }
 
 impl Keyspace {
     /// The keys that `store` holds.
     #[must_use]
     pub fn new(store: Box<dyn Store>) -> Self {
-        Self { store }
+        Self { store, sweep: Sweep::default() }
     }
 
     /// The store.
@@ -68,7 +69,7 @@ impl Keyspace {
         key: &[u8],
         mut change: impl FnMut(Option<Entry<'_>>) -> Result<(Change, R), Failure>,
     ) -> Result<R, Failure> {
-        let mut result = None;
+        let (mut result, mut expires) = (None, false);
         atomically(turn, || {
             self.store.update(key, &mut |bytes| {
                 let entry = bytes.and_then(Entry::decode).filter(|entry| entry.is_alive(turn));
@@ -77,9 +78,13 @@ impl Keyspace {
                     Err(failure) => (Change::Keep, Err(failure)),
                 };
                 result = Some(returned);
+                expires = matches!(&change, Change::Put(bytes) if Entry::expires(bytes));
                 change
             })
         })?;
+        if expires {
+            self.sweep.note_expiry();
+        }
         result.unwrap_or(Err(Failure::Internal("the store did not ask for a change")))
     }
 
@@ -92,59 +97,11 @@ impl Keyspace {
         self.store.settle()
     }
 
-    /// Removes all keys.
+    /// Removes all keys. Takes its time, so it may be preempted.
     ///
     /// # Errors
     /// The store cannot write.
-    pub fn clear(&self, turn: &dyn Turn) -> Result<(), StoreError> {
-        atomically(turn, || self.store.clear())
-    }
-
-    /// Visits living keys and values in order from `from` on, until `visit` breaks or there are no
-    /// more. Has safepoints: keys that come and go meanwhile may be seen or not; those that stay
-    /// are seen, once.
-    ///
-    /// # Errors
-    /// The store cannot read, or nobody waits for the result any more.
-    pub fn scan(
-        &self,
-        turn: &dyn Turn,
-        from: Bound<&[u8]>,
-        visit: &mut Visit<'_>,
-    ) -> Result<(), Failure> {
-        let mut from = from.map(<[u8]>::to_vec);
-        loop {
-            let Some(last) = self.scan_chunk(turn, &from, visit)? else { return Ok(()) };
-            from = Bound::Excluded(last);
-            turn.safepoint();
-            if turn.is_cancelled() {
-                return Err(Failure::Expired);
-            }
-        }
-    }
-
-    /// Visits a chunk. Returns its last key if there may be more.
-    fn scan_chunk(
-        &self,
-        turn: &dyn Turn,
-        from: &Bound<Vec<u8>>,
-        visit: &mut Visit<'_>,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let (mut visited, mut last) = (0, None);
-        let from = from.as_ref().map(Vec::as_slice);
-        atomically(turn, || {
-            self.store.scan(from, &mut |key, bytes| {
-                visited += 1;
-                if let Some(entry) = Entry::decode(bytes).filter(|entry| entry.is_alive(turn)) {
-                    visit(key, entry.value)?;
-                }
-                if visited < CHUNK_KEYS {
-                    return ControlFlow::Continue(());
-                }
-                last = Some(key.to_vec());
-                ControlFlow::Break(())
-            })
-        })?;
-        Ok(last)
+    pub fn clear(&self) -> Result<(), StoreError> {
+        self.store.clear()
     }
 }

@@ -36,15 +36,15 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service over `keyspace`, with Redis's bound of values and nothing else set. Measures how
-    /// fast this machine works, which takes some milliseconds.
+    /// A service over `keyspace`, with Redis's bound of values and nothing else set. The first
+    /// one measures how fast this machine works, which takes some milliseconds.
     #[must_use]
     pub fn new(keyspace: Keyspace) -> Self {
         Self {
             keyspace,
             cursors: Cursors::default(),
             cluster: None,
-            spinner: Spinner::measure(),
+            spinner: Spinner::measured(),
             started: Instant::now(),
             password: None,
             reply_max: 64 << 20,

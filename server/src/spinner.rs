@@ -4,6 +4,7 @@
 //! its work before it, as a real one has.
 
 use std::hint::black_box;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// Rounds of a measurement. Interrupts only ever add time, so the fastest counts; each is short
@@ -18,9 +19,14 @@ pub struct Spinner {
 }
 
 impl Spinner {
-    /// Measures the CPU of the calling thread; takes some milliseconds.
+    /// Measures the CPU of the calling thread, once a process; takes some milliseconds.
     #[must_use]
-    pub fn measure() -> Self {
+    pub fn measured() -> Self {
+        static MEASURED: OnceLock<Spinner> = OnceLock::new();
+        *MEASURED.get_or_init(Self::measure)
+    }
+
+    fn measure() -> Self {
         let round = |_| {
             let start = Instant::now();
             chain(ROUND_ITERATIONS);
@@ -66,7 +72,7 @@ mod tests {
             *paused += 1;
             Ok(())
         }
-        let (spinner, mut paused) = (Spinner::measure(), 0);
+        let (spinner, mut paused) = (Spinner::measured(), 0);
         assert_eq!(spinner.spin(7, &mut || count(&mut paused)), Ok(()));
         assert_eq!(paused, 7);
         assert_eq!(spinner.spin(7, &mut || Err("enough")), Err("enough"));

@@ -9,7 +9,10 @@ mod fjall;
 mod memory;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
+#[cfg(any(feature = "fjall", feature = "rocksdb"))]
 mod stripes;
+#[cfg(any(feature = "fjall", feature = "rocksdb"))]
+mod syncer;
 
 pub use durability::Durability;
 #[cfg(feature = "fjall")]
@@ -58,6 +61,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Whether [`Self::get`] and [`Self::update`] neither block nor take longer than it takes to
     /// hand them to another thread.
     fn is_quick(&self) -> bool;
+
+    /// Whether [`Self::scan`] calls back while it holds a lock that others need. If it does not, the
+    /// callback may take its time, and be preempted.
+    fn locks_scans(&self) -> bool;
 
     /// Calls `read` with the key's value, if it has one.
     ///

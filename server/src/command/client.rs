@@ -13,21 +13,26 @@ const NAME_MAX: usize = 256;
 
 fn client(call: &Call<'_>, session: &mut Session, reply: &mut Reply<'_>) -> Outcome {
     let request = call.request;
-    let (subcommand, count) = (request.argument(1), request.argument_count());
-    if is(subcommand, "ID") && count == 2 {
+    let subcommand = request.argument(1);
+    if is(subcommand, "ID") {
+        call.exactly(2, "client|id")?;
         reply.integer(session.id as i64);
-    } else if is(subcommand, "GETNAME") && count == 2 {
+    } else if is(subcommand, "GETNAME") {
+        call.exactly(2, "client|getname")?;
         match session.name.as_str() {
             "" => reply.nil(),
             name => reply.bulk(name.as_bytes()),
         }
-    } else if is(subcommand, "SETNAME") && count == 3 {
+    } else if is(subcommand, "SETNAME") {
+        call.exactly(3, "client|setname")?;
         set_name(session, request.argument(2))?;
         reply.ok();
-    } else if is(subcommand, "SETINFO") && count == 4 {
+    } else if is(subcommand, "SETINFO") {
+        call.exactly(4, "client|setinfo")?;
         set_info(session, request.argument(2), request.argument(3))?;
         reply.ok();
-    } else if is(subcommand, "NO-EVICT") && count == 3 {
+    } else if is(subcommand, "NO-EVICT") {
+        call.exactly(3, "client|no-evict")?;
         // Nobody is evicted: the server bounds clients by number and by output.
         let value = request.argument(2);
         if !is(value, "ON") && !is(value, "OFF") {

@@ -16,17 +16,22 @@ const BUS_PORT_OFFSET: u32 = 10_000;
 
 fn cluster(call: &Call<'_>, _session: &mut Session, reply: &mut Reply<'_>) -> Outcome {
     let request = call.request;
-    let (subcommand, count) = (request.argument(1), request.argument_count());
+    let subcommand = request.argument(1);
     let cluster = call.service.cluster.as_ref().ok_or(Failure::ClusterDisabled)?;
-    if is(subcommand, "KEYSLOT") && count == 3 {
+    if is(subcommand, "KEYSLOT") {
+        call.exactly(3, "cluster|keyslot")?;
         reply.integer(i64::from(slot(request.argument(2))));
-    } else if is(subcommand, "SLOTS") && count == 2 {
+    } else if is(subcommand, "SLOTS") {
+        call.exactly(2, "cluster|slots")?;
         slots(cluster, reply);
-    } else if is(subcommand, "NODES") && count == 2 {
+    } else if is(subcommand, "NODES") {
+        call.exactly(2, "cluster|nodes")?;
         reply.bulk(nodes(cluster).as_bytes());
-    } else if is(subcommand, "INFO") && count == 2 {
+    } else if is(subcommand, "INFO") {
+        call.exactly(2, "cluster|info")?;
         reply.bulk(info(cluster).as_bytes());
-    } else if is(subcommand, "MYID") && count == 2 {
+    } else if is(subcommand, "MYID") {
+        call.exactly(2, "cluster|myid")?;
         reply.bulk(cluster.own().id().as_bytes());
     } else if is(subcommand, "SHARDS") {
         return Err(Failure::NoShards);

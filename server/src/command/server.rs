@@ -31,7 +31,7 @@ fn flushall(call: &Call<'_>, reply: &mut Reply<'_>) -> Outcome {
     if call.request.argument_count() > 2 || !is_known {
         return Err(Failure::Syntax);
     }
-    call.service.keyspace.clear(call.turn)?;
+    call.service.keyspace.clear()?;
     reply.ok();
     Ok(())
 }
@@ -64,9 +64,11 @@ fn command(call: &Call<'_>, _session: &mut Session, reply: &mut Reply<'_>) -> Ou
     if request.argument_count() == 1 {
         reply.array(all.len());
         all.iter().for_each(|command| describe(command, reply));
-    } else if is(subcommand, "COUNT") && request.argument_count() == 2 {
+    } else if is(subcommand, "COUNT") {
+        call.exactly(2, "command|count")?;
         reply.integer(all.len() as i64);
-    } else if is(subcommand, "LIST") && request.argument_count() == 2 {
+    } else if is(subcommand, "LIST") {
+        call.exactly(2, "command|list")?;
         reply.array(all.len());
         all.iter().for_each(|command| reply.bulk(command.name.as_bytes()));
     } else if is(subcommand, "DOCS") {

@@ -35,9 +35,35 @@ impl<'b> Entry<'b> {
         bytes
     }
 
+    /// Whether the bytes are those of an entry with a time to live.
+    #[must_use]
+    pub fn expires(bytes: &[u8]) -> bool {
+        Entry::decode(bytes).is_some_and(|entry| entry.expires_ms.is_some())
+    }
+
     /// Whether it has not expired. Asks for the time only if that matters.
     #[must_use]
     pub fn is_alive(&self, turn: &dyn Turn) -> bool {
         self.expires_ms.is_none_or(|expires_ms| turn.unix_ms() < expires_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written() {
+        for expires_ms in [None, Some(1), Some(u64::MAX)] {
+            let bytes = Entry::encode(expires_ms, b"val", b"ue");
+            assert_eq!(Entry::decode(&bytes), Some(Entry { value: b"value", expires_ms }));
+            assert_eq!(Entry::expires(&bytes), expires_ms.is_some());
+        }
+    }
+
+    #[test]
+    fn damaged_bytes_are_no_entry() {
+        assert_eq!(Entry::decode(b"1234567"), None);
+        assert!(!Entry::expires(b"1234567"));
     }
 }

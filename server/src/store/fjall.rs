@@ -6,8 +6,8 @@ use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::durability::Syncer;
 use super::stripes::Stripes;
+use super::syncer::Syncer;
 use super::{Change, Durability, Store, StoreError, Visit};
 
 /// Keys of this store have at least one byte, and no more than its format has room for.
@@ -54,6 +54,10 @@ impl Store for FjallStore {
     }
 
     fn is_quick(&self) -> bool {
+        false
+    }
+
+    fn locks_scans(&self) -> bool {
         false
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use rocksdb::{DB, DBPinnableSlice, Direction, IteratorMode, Options, WriteBatch};
 
-use super::durability::Syncer;
 use super::stripes::Stripes;
+use super::syncer::Syncer;
 use super::{Change, Durability, Store, StoreError, Visit};
 
 /// Keys and values in files.
@@ -53,6 +53,10 @@ impl Store for RocksDbStore {
     }
 
     fn is_quick(&self) -> bool {
+        false
+    }
+
+    fn locks_scans(&self) -> bool {
         false
     }
 

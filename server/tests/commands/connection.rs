@@ -15,6 +15,8 @@ fn what_is_no_command_is_told_in_the_words_of_redis() {
     Client::new().expect(&[
         ("NoSuch a 'b c'", "-ERR unknown command 'NoSuch', with args beginning with: 'a' 'b c' |"),
         ("GET", "-ERR wrong number of arguments for 'get' command|"),
+        ("CLIENT SETNAME", "-ERR wrong number of arguments for 'client|setname' command|"),
+        ("COMMAND COUNT a", "-ERR wrong number of arguments for 'command|count' command|"),
         ("CLIENT NoSuch", "-ERR unknown subcommand 'NoSuch'. Try CLIENT HELP.|"),
     ]);
 }

@@ -3,6 +3,7 @@
 mod cluster;
 mod connection;
 mod fixture;
+mod golden;
 mod keys;
 mod native;
 mod scans;

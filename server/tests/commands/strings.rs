@@ -25,6 +25,7 @@ fn set_keeps_its_conditions() {
         ("GET a", "$1|4|"),
         ("SETNX a 6", ":0|"),
         ("SETNX c 6", ":1|"),
+        ("SET a 1 NX NX", "$-1|"),
         ("SET a 1 NX XX", "-ERR syntax error|"),
         ("SET a 1 WHAT", "-ERR syntax error|"),
     ]);
@@ -37,6 +38,7 @@ fn set_refuses_times_to_live_that_are_none() {
         ("SET a 1 EX 0", invalid),
         ("SET a 1 PX -1", invalid),
         ("SET a 1 EX 9223372036854775807", invalid),
+        ("SET a 1 PX 9223372036854775807", invalid),
         ("SET a 1 EX x", "-ERR value is not an integer or out of range|"),
         ("SET a 1 EX", "-ERR syntax error|"),
         ("SET a 1 EX 1 PX 1", "-ERR syntax error|"),

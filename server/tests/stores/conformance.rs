@@ -1,9 +1,12 @@
 //! What every store does.
 
 use std::ops::{Bound, ControlFlow};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use revenant_server::keyspace::{Entry, Keyspace};
 use revenant_server::store::{Change, Store};
+use revenant_server::turn::Uninterrupted;
 
 use crate::World;
 
@@ -96,6 +99,51 @@ pub(crate) fn no_change_of_a_key_is_lost_between_threads(world: &World) {
         .sum();
     assert_eq!(sum, THREADS * CHANGES);
     assert_eq!(world.store.len(), Ok(3));
+}
+
+/// The scan is cut into pieces or not, as the store likes; keys that come and go stand between.
+pub(crate) fn a_scan_beside_a_writer_sees_every_key_that_stays(world: World) {
+    const STAYING: u32 = 300;
+    let key = |number: u32| number.to_be_bytes();
+    for number in 0..STAYING {
+        put(&*world.store, &key(2 * number), &Entry::encode(None, b"stays", &[]));
+    }
+    let World { store, folder: _folder, .. } = world;
+    let keyspace = Keyspace::new(store);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in (0..STAYING).cycle() {
+                if is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let bytes = Entry::encode(None, b"comes and goes", &[]);
+                let store = keyspace.store();
+                let toggle = &mut |old: Option<&[u8]>| match old {
+                    None => Change::Put(bytes.clone()),
+                    Some(_) => Change::Remove,
+                };
+                store.update(&key(2 * number + 1), toggle).unwrap();
+            }
+        });
+        for _ in 0..50 {
+            let mut seen = Vec::new();
+            let visit = &mut |key: &[u8], value: &[u8]| {
+                if value == b"stays" {
+                    seen.push(key.to_vec());
+                }
+                ControlFlow::Continue(())
+            };
+            keyspace.scan(&Uninterrupted, Bound::Unbounded, visit).unwrap();
+            let expected: Vec<_> = (0..STAYING).map(|number| key(2 * number).to_vec()).collect();
+            // The writer ends before an assertion could keep it writing for ever.
+            if seen != expected {
+                is_over.store(true, Ordering::Relaxed);
+            }
+            assert_eq!(seen, expected);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 fn add_one(old: Option<&[u8]>) -> Change {

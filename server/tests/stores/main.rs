@@ -10,7 +10,7 @@ use tempfile::TempDir;
 pub(crate) struct World {
     pub(crate) store: Box<dyn Store>,
     pub(crate) kind: StoreKind,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl World {
@@ -53,6 +53,11 @@ macro_rules! conformance_of {
             #[test]
             fn no_change_of_a_key_is_lost_between_threads() {
                 conformance::no_change_of_a_key_is_lost_between_threads(&World::new($kind));
+            }
+
+            #[test]
+            fn a_scan_beside_a_writer_sees_every_key_that_stays() {
+                conformance::a_scan_beside_a_writer_sees_every_key_that_stays(World::new($kind));
             }
 
             #[test]

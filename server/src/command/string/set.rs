@@ -82,10 +82,10 @@ impl Options {
         let mut arguments = request.arguments_from(3);
         while let Some(option) = arguments.next() {
             let has_expiry = options.expiry != Expiry::None;
-            let has_condition = options.condition != Condition::Always;
-            if is(option, "NX") && !has_condition {
+            let is_free = |wanted| [Condition::Always, wanted].contains(&options.condition);
+            if is(option, "NX") && is_free(Condition::IfAbsent) {
                 options.condition = Condition::IfAbsent;
-            } else if is(option, "XX") && !has_condition {
+            } else if is(option, "XX") && is_free(Condition::IfPresent) {
                 options.condition = Condition::IfPresent;
             } else if is(option, "GET") {
                 options.returns_old = true;
@@ -120,7 +120,8 @@ impl Unit {
 
     /// The time that `number` means; `None` if it is none.
     fn expires_ms(self, number: i64, unix_ms: u64) -> Option<u64> {
-        let time_ms = number.checked_mul(self.ms).filter(|time_ms| *time_ms > 0)? as u64;
-        if self.is_absolute { Some(time_ms) } else { unix_ms.checked_add(time_ms) }
+        let time_ms = number.checked_mul(self.ms).filter(|time_ms| *time_ms > 0)?;
+        let begin_ms = if self.is_absolute { 0 } else { i64::try_from(unix_ms).ok()? };
+        begin_ms.checked_add(time_ms).map(i64::unsigned_abs)
     }
 }
