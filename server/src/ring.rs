@@ -3,8 +3,8 @@
 //!
 //! # Rules of this memory
 //! The kernel reads a buffer that is being sent until that send completes: the buffer lies in its
-//! [`Socket`], is not touched there, and a socket leaves the table only when nothing of it is under
-//! way. What is received lies in a [`BufferRing`], which has rules of its own. A ring that is dropped
+//! socket's entry, is not touched there, and a socket leaves the table only when nothing of it is under
+//! way. What is received lies in a ring of buffers, which has rules of its own. A ring that is dropped
 //! first cancels everything that is under way.
 
 use std::fmt;

@@ -49,8 +49,8 @@ fn requests_that_come_too_late_are_told_why(io: &str) {
 fn what_takes_too_long_is_told_why(io: &str) {
     let server = Server::start(io, &["--drain", "100ms"]);
     let (mut resp, mut native) = (server.client(), server.client());
-    resp.send("SPIN 100000000\r\n");
-    native.send_native(&spin(77, 100_000_000), b"");
+    resp.send("SPIN 9000000\r\n");
+    native.send_native(&spin(77, 9_000_000), b"");
     wait_until("they run", || server.metric("in_flight{class=\"spin\"}") == 2.0);
     server.terminate();
     assert!(resp.rest().starts_with("-SHUTTINGDOWN "));

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use revenant_wire::native::{RequestHeader, Status};
+use revenant_wire::native::{Op, RequestHeader, Status, encode_request};
 
 use crate::fixture::{Client, Server, ping, spin, wait_until};
 
@@ -46,29 +46,22 @@ fn a_reader_that_never_reads_is_cut(io: &str) {
 }
 
 fn replies_beyond_the_bound_cut_their_reader(io: &str) {
-    let server = Server::start(io, &["--output-max", "1MiB"]);
+    // On one worker CPU and first come, first served: replies come when all requests are under way.
+    let cpu = last_cpu();
+    let flags = ["--output-max", "1MiB", "--inline", "false", "--policy", "fifo"];
+    let server = Server::start(io, &[&flags[..], &["--worker-cpus", &cpu]].concat());
     let (mut reader, mut other) = (server.client(), server.client());
-    // Each on a worker, so that all are under way before the first reply is there.
-    let value = vec![b'x'; 60_000];
-    let set = RequestHeader { op: 3, ..ping(1) };
-    reader.send_native(&set, &value);
+    let request = |op: Op, id| RequestHeader { op: op as u8, id, ..RequestHeader::default() };
+    reader.send_native(&request(Op::Set, 0), &[b'x'; 60_000]);
     assert_eq!(reader.receive_native().0.status, Status::Ok);
-    for id in 0..1_000 {
-        // EXISTS of the empty key costs nothing; ECHO of a large value is what fills the buffers.
-        let echo = RequestHeader { op: 1, ..ping(id) };
-        let mut bytes = Vec::new();
-        revenant_wire::native::encode_request(&echo, b"", &value, &mut bytes);
-        if reader.stream.write_all(&bytes).is_err() {
-            break;
-        }
-        if id % 100 == 0 {
-            assert_unharmed(&server, &mut other);
-        }
-        if id > 500 {
-            reader.stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
-        }
+    reader.send_native(&spin(1_001, 3_000_000), b"");
+    let mut gets = Vec::new();
+    for id in 1..=1_000 {
+        encode_request(&request(Op::Get, id), b"", b"", &mut gets);
     }
-    // It is paused rather than cut, as replies on the dispatcher come one by one: bounded anyway.
+    reader.send(gets);
+    wait_until("all are under way", || server.metric("in_flight{class=\"get\"}") == 1_000.0);
+    wait_until("it is cut", || server.ended("output_overflow") == 1.0);
     assert_unharmed(&server, &mut other);
 }
 
@@ -158,7 +151,7 @@ fn an_expired_request_is_not_run(io: &str) {
     let server = Server::start(io, &["--policy", "fifo", "--worker-cpus", &cpu]);
     let mut client = server.client();
     client.send_native(&spin(1, 300_000), b"");
-    client.send_native(&RequestHeader { deadline_us: 1_000, ..spin(2, 60_000_000) }, b"");
+    client.send_native(&RequestHeader { deadline_us: 1_000, ..spin(2, 9_000_000) }, b"");
     let replies = [client.receive_native().0, client.receive_native().0];
     let status = |id| replies.iter().find(|reply| reply.id == id).unwrap().status;
     assert_eq!((status(1), status(2)), (Status::Ok, Status::Expired));

@@ -38,6 +38,11 @@ const STEP_MAX_NS: u64 = 5_000;
 const PATIENCE_NS: u64 = 10_000_000;
 const NAP: Duration = Duration::from_millis(1);
 
+/// Beside an owner that sleeps there is nothing to see before somebody wakes it, and that rouses the
+/// sentinel too. Only a call that comes as it lies down is missed, for this long. Each look of an
+/// idle machine costs it some 10 us: a millisecond's nap would be a whole percent of a CPU.
+const REST: Duration = Duration::from_millis(10);
+
 /// A run of the sentinel, as the dispatcher reads it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Beat {
@@ -91,7 +96,7 @@ impl Watch<'_> {
         self.run.steps = self.run.steps.saturating_add(1);
         self.run.last_ns = now_ns;
         match owner.phase {
-            Phase::Switching if self.lane.mailbox.bell.is_asleep() => self.nap(),
+            Phase::Switching if self.lane.mailbox.bell.is_asleep() => self.nap(REST),
             Phase::Switching => {}
             Phase::InTask if self.run.steps >= RUN_STEPS => self.beside_blocked(owner, now_ns),
             Phase::InTask => {}
@@ -115,14 +120,14 @@ impl Watch<'_> {
         if is_wanted {
             worker::usurp(self.shared, self.lane, owner, SENTINEL);
         } else if now_ns - self.run.began_ns > PATIENCE_NS {
-            self.nap();
+            self.nap(NAP);
         }
     }
 
     /// Sleeps until the dispatcher or a worker has news for this CPU, or for a while.
-    fn nap(&mut self) {
+    fn nap(&mut self, time: Duration) {
         self.lane.sentinel_nap.store(1, Ordering::Relaxed);
-        futex::wait(&self.lane.sentinel_nap, 1, Some(NAP));
+        futex::wait(&self.lane.sentinel_nap, 1, Some(time));
         self.lane.sentinel_nap.store(0, Ordering::Relaxed);
         self.run = Run::default();
     }
