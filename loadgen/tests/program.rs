@@ -7,7 +7,8 @@
 mod server;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -377,6 +378,19 @@ fn agents_share_a_load_and_their_results_are_one() {
     assert_eq!(all.counts.answered, all.requests, "{shown}");
     let checks = &document.runs[0].checks;
     assert_eq!(checks.iter().filter(|check| check.name == "inter-arrivals").count(), 2);
+}
+
+#[test]
+fn an_agent_outlives_whoever_talks_nonsense_to_it() {
+    let agent = AgentProcess::start();
+    for nonsense in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 64], b"\x02\0\0\0{}", b"\x09\0\0\0"] {
+        let mut stream = TcpStream::connect(&agent.address).expect("the agent waits");
+        stream.write_all(nonsense).expect("a socket takes a few bytes");
+    }
+    let server = Server::start(Manner::Answers);
+    let options = format!("--rate 500 --duration 200ms --agents {}", agent.address);
+    let (document, _, shown) = drive(&server, &options, "nonsense");
+    assert!(document.runs[0].class("all").expect("all").requests > 50, "{shown}");
 }
 
 #[test]
