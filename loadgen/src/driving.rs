@@ -45,7 +45,7 @@ pub(crate) fn drive(options: Drive) -> Result<ExitCode, Failure> {
     let source: &mut dyn Source = if options.run.agents.is_empty() { &mut here } else { &mut crew };
     let observer = observer(&options, reach)?;
     if options.traffic.load {
-        fill(&job, reach)?;
+        fill(&job, reach, &live)?;
     }
     let mut load = Load::of(&job);
     load.generator_cpu = options.run.cpu;
@@ -151,11 +151,11 @@ fn observer(options: &Drive, reach: Reach) -> Result<Option<Observer>, Failure> 
     Observer::new(options.observer.server_pid, metrics).map_err(Failure::bad_input)
 }
 
-fn fill(job: &Job, reach: Reach) -> Result<(), Failure> {
+fn fill(job: &Job, reach: Reach, live: &Live) -> Result<(), Failure> {
     let endpoint = Endpoint::parse(&job.target, reach).map_err(Failure::bad_input)?;
     let session = Session::open(&endpoint, job.protocol, job.password.as_deref());
     let mut session = session.map_err(Failure::broken)?;
-    session.fill(job.keys, job.values.max as usize).map_err(Failure::broken)
+    session.fill(job.keys, job.values.max as usize, live).map_err(Failure::broken)
 }
 
 fn stop_on_ctrl_c(live: &Arc<Live>) -> Result<(), anyhow::Error> {

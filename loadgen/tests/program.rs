@@ -67,7 +67,8 @@ impl Drop for Scratch {
 fn drive(server: &Server, options: &str, name: &str) -> (Document, Option<i32>, String) {
     let scratch = Scratch::new(name);
     let json = scratch.path("r.json");
-    let line = format!("{} --warmup 50ms {options} --json {json}", server.address());
+    let warmup = if options.contains("--warmup") { "" } else { "--warmup 50ms" };
+    let line = format!("{} {warmup} {options} --json {json}", server.address());
     let output = run(&line);
     let shown = text(&output.stdout) + &text(&output.stderr);
     assert!(fs::exists(&json).expect("a folder that is ours"), "{line}: {shown}");
@@ -213,6 +214,18 @@ fn a_stall_of_the_server_counts_for_everyone_who_meant_to_ask() {
     let (p90_us, _) = at(all, 90.0);
     assert!(p90_us > 100_000.0, "{shown}");
     assert_eq!(all.counts.failed(), 0, "late, not lost: {shown}");
+}
+
+#[test]
+fn a_generator_that_is_asked_for_too_much_says_so_in_its_latencies() {
+    // 5 M/s leave 200 ns a request: less than any system call over a socket takes.
+    let server = Server::start(Manner::Answers);
+    let (document, code, shown) = drive(&server, "--rate 5M --warmup 0 --duration 40ms", "late");
+    let run = &document.runs[0];
+    let all = run.class("all").expect("all").percentile(50.0).expect("a median");
+    let (latency_us, late_us) = (all.latency_us.unwrap_or(0.0), all.lateness_us.unwrap_or(0.0));
+    assert!(late_us > 1_000.0 && latency_us >= late_us, "{shown}");
+    assert!(!run.valid && code == Some(3) && shown.contains("INVALID, lateness"), "{shown}");
 }
 
 #[test]
