@@ -274,6 +274,22 @@ fn a_server_that_hangs_up_ends_the_run_with_what_was_lost() {
 }
 
 #[test]
+fn what_a_run_cost_the_server_is_part_of_its_results() {
+    let server = Server::start(Manner::Answers);
+    // The server is this test, and so is the process that pays for it.
+    let options = format!(
+        "--rate 1k --duration 300ms --server-pid {} --metrics {}",
+        std::process::id(),
+        server::rising_counter()
+    );
+    let (document, _, shown) = drive(&server, &options, "expenses");
+    let spent = document.runs[0].server.as_ref().expect("both borders were read");
+    assert!(spent.cpus.is_some() && spent.seconds > 0.2, "{shown}");
+    assert_eq!(spent.counters.get("looks_total"), Some(&1.0), "one look later: {shown}");
+    assert!(shown.contains("server:") && shown.contains("looks_total"), "{shown}");
+}
+
+#[test]
 fn native_replies_in_any_order_find_their_requests() {
     let server = Server::start(Manner::Answers);
     let (document, _, shown) = drive(
