@@ -229,6 +229,17 @@ fn a_generator_that_is_asked_for_too_much_says_so_in_its_latencies() {
 }
 
 #[test]
+fn what_could_not_be_sent_in_time_is_counted_as_dropped() {
+    let server = Server::start(Manner::Answers);
+    let options = "--rate 5M --warmup 0 --duration 40ms --drain 0";
+    let (document, _, shown) = drive(&server, options, "dropped");
+    let all = document.runs[0].class("all").expect("all");
+    // 200 000 planned, give or take six deviations of a Poisson count.
+    assert!((197_000..203_000).contains(&all.requests), "{} of 200000: {shown}", all.requests);
+    assert!(all.counts.dropped > 1_000, "{shown}");
+}
+
+#[test]
 fn a_closed_loop_forgives_the_same_stall_and_says_that_it_is_one() {
     let server = Server::start(Manner::StallsOnce { after: 300, for_ms: 400 });
     let (document, _, shown) = drive(&server, "--closed --duration 1s --connections 1", "closed");
