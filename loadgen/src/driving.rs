@@ -12,6 +12,7 @@ use revenant_loadgen::report::row::RunRow;
 use revenant_loadgen::{
     ALL, Crew, Endpoint, Experiment, ExperimentError, Here, Job, Keys, Live, Measured, Objective,
     Observer, Pace, Reach, Search, SearchSpec, Session, Source, Trace, Traffic, seed_of_run,
+    validity,
 };
 
 use crate::Failure;
@@ -28,6 +29,10 @@ const RATE_RPS: f64 = 1_000.0;
 /// A search ends when its bracket is within 5 %: run to run, p99s differ by more.
 const PRECISION: f64 = 1.05;
 
+/// A run that the generator spoiled says nothing about the server and is repeated; after so many in a
+/// row the rate counts as one it cannot measure, and so as failed.
+const SPOILED_MAX: u32 = 4;
+
 /// Does what the options ask for.
 pub(crate) fn drive(options: Drive) -> Result<ExitCode, Failure> {
     let destinations = Destinations::new(&options.results).map_err(Failure::BadInput)?;
@@ -40,7 +45,7 @@ pub(crate) fn drive(options: Drive) -> Result<ExitCode, Failure> {
     let source: &mut dyn Source = if options.run.agents.is_empty() { &mut here } else { &mut crew };
     let observer = observer(&options, reach)?;
     if options.traffic.load {
-        fill(&job, reach)?;
+        fill(&job, reach, &live)?;
     }
     let mut load = Load::of(&job);
     load.generator_cpu = options.run.cpu;
@@ -146,11 +151,11 @@ fn observer(options: &Drive, reach: Reach) -> Result<Option<Observer>, Failure> 
     Observer::new(options.observer.server_pid, metrics).map_err(Failure::bad_input)
 }
 
-fn fill(job: &Job, reach: Reach) -> Result<(), Failure> {
+fn fill(job: &Job, reach: Reach, live: &Live) -> Result<(), Failure> {
     let endpoint = Endpoint::parse(&job.target, reach).map_err(Failure::bad_input)?;
     let session = Session::open(&endpoint, job.protocol, job.password.as_deref());
     let mut session = session.map_err(Failure::broken)?;
-    session.fill(job.keys, job.values.max as usize).map_err(Failure::broken)
+    session.fill(job.keys, job.values.max as usize, live).map_err(Failure::broken)
 }
 
 fn stop_on_ctrl_c(live: &Arc<Live>) -> Result<(), anyhow::Error> {
@@ -201,18 +206,26 @@ impl Campaign<'_> {
             precision: PRECISION,
             repeats: options.repeats,
         });
+        let (mut spoiled_runs, mut spoiled_in_a_row) = (0, 0);
         while let Some(rate_rps) = search.next_rps().filter(|_| !self.experiment.live.is_stopped())
         {
             let seed = seed_of_run(self.experiment.job.seed, self.runs.len() as u64);
             let measured = self.run(self.at_rate(rate_rps), seed)?;
             let row = &self.runs[self.runs.len() - 1];
-            if !row.interrupted {
+            if validity::is_spoiled(&row.checks) {
+                spoiled_runs += 1;
+                spoiled_in_a_row += 1;
+            } else {
+                spoiled_in_a_row = 0;
+            }
+            let is_repeated = (1..SPOILED_MAX).contains(&spoiled_in_a_row);
+            if !row.interrupted && !is_repeated {
                 let class = self.experiment.job.traffic.class_named(&objective.class);
                 let tally = class.map_or_else(|| measured.all(), |i| measured.classes[i].clone());
                 search.tried(row.valid && objective.is_met_by(&tally));
             }
         }
-        Ok(SearchRow { objective: objective.clone(), found: search.found() })
+        Ok(SearchRow { objective: objective.clone(), found: search.found(), spoiled_runs })
     }
 
     fn at_rate(&self, rate_rps: f64) -> Pace {

@@ -158,9 +158,10 @@ impl<W: Watch> Experiment<'_, W> {
         let clock = Clock::start();
         let span = job.span();
         let (mut before, mut after) = (Ok(None), Ok(None));
+        let observer = self.observer.clone();
+        let read = || observer.as_ref().map(Observer::read).transpose();
         while !running.is_finished() {
             let now_ns = clock.now_ns();
-            let read = || self.observer.as_ref().map(Observer::read).transpose();
             if matches!(before, Ok(None)) && now_ns >= span.start_ns {
                 before = read();
             }
@@ -170,7 +171,10 @@ impl<W: Watch> Experiment<'_, W> {
             self.watch.look(Duration::from_nanos(now_ns), self.live.glance());
             thread::park_timeout(LOOK_EVERY);
         }
-        // A run that ended early has no second border.
+        // The last reply may come before the last border.
+        if matches!(after, Ok(None)) {
+            after = read();
+        }
         Ok(before?.zip(after?))
     }
 }

@@ -45,8 +45,9 @@ const IN_FLIGHT_MAX: usize = 1 << 20;
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
 
-/// From being ready to the first possible send.
-const LEAD_NS: u64 = 1_000_000;
+/// Most requests sent in a row while replies wait. A generator that is behind would otherwise leave
+/// them unread, and blame the server.
+const SENDS_MAX: usize = 64;
 
 /// Why a run did not come about, or broke.
 #[derive(Debug, Error)]
@@ -182,12 +183,15 @@ impl Run<'_> {
             std::hint::spin_loop();
         };
         self.give_up();
+        if interrupted_ns.is_none() {
+            self.drop_the_rest();
+        }
         self.ledger.close(&self.generator.job, interrupted_ns)
     }
 
-    /// Time since the plan's beginning; 0 in the lead before it.
+    /// Time since the plan's beginning.
     fn now_ns(&self) -> u64 {
-        self.clock.now_ns().saturating_sub(LEAD_NS)
+        self.clock.now_ns()
     }
 
     fn has_sent_all(&self, now_ns: u64, end_ns: u64) -> bool {
@@ -198,16 +202,25 @@ impl Run<'_> {
         }
     }
 
-    /// Sends whatever is due, each at the time it is then.
+    /// Sends what is due, each at the time it is then.
     fn send_due(&mut self) {
-        while let Some(&planned) = self.generator.plan.requests().get(self.next) {
-            let now_ns = self.now_ns();
-            if planned.intended_ns > now_ns || self.clock.now_ns() < LEAD_NS {
+        for _ in 0..SENDS_MAX {
+            if !self.send_one_due() {
                 return;
             }
+        }
+    }
+
+    /// Sends the next request if it is due, and says whether it was.
+    fn send_one_due(&mut self) -> bool {
+        let Some(&planned) = self.generator.plan.requests().get(self.next) else { return false };
+        let now_ns = self.now_ns();
+        let is_due = planned.intended_ns <= now_ns;
+        if is_due {
             self.next += 1;
             self.send(planned, now_ns, None);
         }
+        is_due
     }
 
     /// Sends a request now, on the connection given or the one with the least under way.
@@ -268,7 +281,7 @@ impl Run<'_> {
 
     fn read(&mut self, index: usize) {
         loop {
-            self.send_due();
+            self.send_one_due();
             let Some(connection) = self.generator.pool.get(index) else { return };
             let arrived = connection.read(&mut self.buffer);
             let replies = self.take_replies(index);
@@ -309,7 +322,7 @@ impl Run<'_> {
             };
             self.generator.pool.returned(index);
             self.ended(pending, outcome, now_ns);
-            self.send_due();
+            self.send_one_due();
             self.send_next_of_closed_loop(index);
         }
     }
@@ -329,7 +342,18 @@ impl Run<'_> {
         }
     }
 
-    /// What has no reply by now gets none. What was not sent is no part of an interrupted run.
+    /// What a generator that fell behind could not send by the end of its run was dropped. What was
+    /// not yet due is no part of an interrupted run.
+    fn drop_the_rest(&mut self) {
+        let now_ns = self.now_ns();
+        while let Some(planned) = self.generator.plan.requests().get(self.next) {
+            let Planned { class, intended_ns, .. } = *planned;
+            self.next += 1;
+            self.ended(Pending { class, intended_ns, sent_ns: now_ns }, Outcome::Dropped, now_ns);
+        }
+    }
+
+    /// What has no reply by now gets none.
     fn give_up(&mut self) {
         let now_ns = self.now_ns();
         for index in 0..self.generator.job.connections as usize {
@@ -352,7 +376,7 @@ impl Run<'_> {
         if !job.pace.is_closed() {
             return;
         }
-        let now_ns = self.clock.now_ns().saturating_sub(LEAD_NS);
+        let now_ns = self.clock.now_ns();
         if now_ns < job.span().end_ns {
             let class = job.traffic.mix().draw(random) as u16;
             let planned = Planned { intended_ns: now_ns, class, service_ns: 0 };

@@ -5,6 +5,7 @@ mod driving;
 mod listing;
 mod results;
 mod serving;
+mod terminal;
 mod watching;
 
 use std::process::ExitCode;
@@ -33,17 +34,17 @@ fn main() -> ExitCode {
     let cli = match cli::read(std::env::args()) {
         Ok(cli) => cli,
         Err((text, 0)) => {
-            print!("{text}");
+            terminal::show(&text);
             return ExitCode::SUCCESS;
         }
         Err((text, code)) => {
-            eprint!("{text}");
+            terminal::tell(&text);
             return ExitCode::from(code);
         }
     };
     let done = match cli.command {
         Some(Command::List) => {
-            print!("{}", listing::list());
+            terminal::show(&listing::list());
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Agent(options)) => serving::serve(&options),
@@ -55,6 +56,6 @@ fn main() -> ExitCode {
         Err(Failure::Broken(error)) => (error, 1),
     };
     // Not the chain below it: every error here tells its cause itself.
-    eprintln!("error: {error}");
+    terminal::tell(&format!("error: {error}\n"));
     ExitCode::from(code)
 }

@@ -12,6 +12,7 @@ use revenant_loadgen::report::row::RunRow;
 use revenant_loadgen::report::{csv, hgrm, html, table};
 
 use crate::cli::ResultOptions;
+use crate::terminal;
 
 /// Everything that is to be written.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ impl Destinations {
 
     /// Shows the table, and writes the files.
     pub(crate) fn write(&self, document: &Document) -> Result<(), anyhow::Error> {
-        print!("{}", table::render(document));
+        terminal::show(&table::render(document));
         if let Some(json) = &self.json {
             let text = serde_json::to_string_pretty(document).context("results as JSON")?;
             json.write(&(text + "\n"))?;

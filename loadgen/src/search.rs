@@ -246,6 +246,20 @@ mod tests {
     }
 
     #[test]
+    fn a_contradiction_is_settled_by_a_third_run() {
+        for third in [true, false] {
+            let mut search = Search::new(SPEC);
+            search.tried(false);
+            assert_eq!(search.next_rps(), Some(1_000.0), "a failure is made sure of");
+            search.tried(true);
+            assert_eq!(search.next_rps(), Some(1_000.0), "one of each says nothing");
+            search.tried(third);
+            let next_rps = search.next_rps().unwrap();
+            assert_eq!(next_rps > 1_000.0, third, "{next_rps}");
+        }
+    }
+
+    #[test]
     fn repeats_give_a_median_and_its_spread() {
         let spec = SearchSpec { repeats: 3, ..SPEC };
         let mut search = Search::new(spec);

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use revenant_loadgen::{Agent, Here, Reach};
 
+use crate::terminal::tell;
 use crate::{Failure, cli};
 
 /// Serves coordinators until the process is ended.
@@ -12,11 +13,11 @@ pub(crate) fn serve(options: &cli::Agent) -> Result<ExitCode, Failure> {
     let here = Here { reach, cpu: options.cpu, trace: None };
     let agent = Agent::listen(&options.listen, here).map_err(Failure::bad_input)?;
     let address = agent.address().map_err(Failure::broken)?;
-    eprintln!("waiting for a coordinator on {address}");
+    tell(&format!("waiting for a coordinator on {address}\n"));
     loop {
         let coordinator = agent.accept().map_err(Failure::broken)?;
         if let Err(error) = agent.serve(coordinator) {
-            eprintln!("a coordinator went away: {error}");
+            tell(&format!("a coordinator went away: {error}\n"));
         }
     }
 }

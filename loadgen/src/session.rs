@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::dialect::{ClassField, Decoder, DialectError, Encoder, Parts, Protocol};
 use crate::endpoint::{Endpoint, EndpointError, Stream};
 use crate::keys::{Keys, key_name};
+use crate::live::Live;
 use crate::tally::Outcome;
 use crate::traffic::Traffic;
 
@@ -147,16 +148,19 @@ impl Session {
         Ok(())
     }
 
-    /// Writes every key once.
+    /// Writes every key once, unless `live` is asked to stop.
     ///
     /// # Errors
     /// When the server refuses one, or the connection breaks.
-    pub fn fill(&mut self, keys: Keys, value_len: usize) -> Result<(), SessionError> {
+    pub fn fill(&mut self, keys: Keys, value_len: usize, live: &Live) -> Result<(), SessionError> {
         let set = Traffic::parse("load=100:SET").expect("one class with an operation is traffic");
         let mut encoder = Encoder::new(self.protocol, &set, value_len, ClassField::Server)?;
         let mut bytes = Vec::new();
         let pipeline = (PIPELINE_BYTES / value_len.max(1)).clamp(1, PIPELINE);
         for first in (0..keys.count).step_by(pipeline) {
+            if live.is_stopped() {
+                break;
+            }
             let batch = first..keys.count.min(first + pipeline as u64);
             bytes.clear();
             for id in batch.clone() {

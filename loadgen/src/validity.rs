@@ -103,6 +103,22 @@ pub fn load_checks(all: &ClassTally) -> Vec<Check> {
     vec![rate(all), lateness(all), stationarity(all)]
 }
 
+/// Checks of which the generator alone can fail: what it sent was not what was asked for, and
+/// nothing can be said of the server.
+const OF_THE_GENERATOR: [&str; 3] = [LATENESS, INTER_ARRIVALS, INDEPENDENCE];
+
+const LATENESS: &str = "lateness";
+const INTER_ARRIVALS: &str = "inter-arrivals";
+const INDEPENDENCE: &str = "independence";
+
+/// Whether a run failed by the generator's fault alone.
+#[must_use]
+pub fn is_spoiled(checks: &[Check]) -> bool {
+    let mut failed = checks.iter().filter(|check| check.verdict == Verdict::Failed).peekable();
+    let ours = |check: &Check| OF_THE_GENERATOR.contains(&check.name.as_str());
+    failed.peek().is_some() && failed.all(ours)
+}
+
 /// Whether a list of checks holds no failure.
 #[must_use]
 pub fn all_passed(checks: &[Check]) -> bool {
@@ -126,7 +142,7 @@ fn rate(all: &ClassTally) -> Check {
 }
 
 fn lateness(all: &ClassTally) -> Check {
-    let name = "lateness";
+    let name = LATENESS;
     let (Some(late_ns), Some(p99_ns)) = (all.lateness_ns(0.99), all.latency_ns(0.99)) else {
         return Check::not_applicable(name, "no requests");
     };
@@ -148,7 +164,7 @@ fn lateness(all: &ClassTally) -> Check {
 /// The checks of the times at which one generator sent.
 #[must_use]
 pub fn arrival_checks(pace: Pace, thinning: &Thinning) -> Vec<Check> {
-    let names = ["inter-arrivals", "independence"];
+    let names = [INTER_ARRIVALS, INDEPENDENCE];
     let neither = |why| names.map(|name| Check::not_applicable(name, why)).to_vec();
     if !matches!(pace, Pace::Open { arrivals: Arrivals::Poisson, .. }) {
         return neither("arrivals are not meant to be Poisson");

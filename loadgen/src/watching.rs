@@ -1,10 +1,12 @@
 //! The line about a run under way, on stderr.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use revenant_loadgen::quantity::{amount, time};
 use revenant_loadgen::{Glance, Watch};
+
+use crate::terminal::tell;
 
 /// Between two lines.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -46,9 +48,7 @@ impl LiveLine {
     /// All is over: makes room for the results.
     pub(crate) fn end(&mut self) {
         if self.shown == Shown::Terminal {
-            eprint!("\r\x1b[K");
-            // Nobody looks at stderr then; the results do not depend on it.
-            let _ = stderr().flush();
+            tell("\r\x1b[K");
         }
     }
 }
@@ -62,11 +62,10 @@ impl Watch for LiveLine {
         self.last = Some((elapsed, glance));
         let line = line(&self.title, elapsed, elapsed - then, (before, glance));
         if self.shown == Shown::Terminal {
-            eprint!("\r\x1b[K{line}");
+            tell(&format!("\r\x1b[K{line}"));
         } else {
-            eprintln!("{line}");
+            tell(&format!("{line}\n"));
         }
-        let _ = stderr().flush();
     }
 }
 

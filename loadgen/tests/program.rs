@@ -7,7 +7,8 @@
 mod server;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -66,7 +67,8 @@ impl Drop for Scratch {
 fn drive(server: &Server, options: &str, name: &str) -> (Document, Option<i32>, String) {
     let scratch = Scratch::new(name);
     let json = scratch.path("r.json");
-    let line = format!("{} --warmup 50ms {options} --json {json}", server.address());
+    let warmup = if options.contains("--warmup") { "" } else { "--warmup 50ms" };
+    let line = format!("{} {warmup} {options} --json {json}", server.address());
     let output = run(&line);
     let shown = text(&output.stdout) + &text(&output.stderr);
     assert!(fs::exists(&json).expect("a folder that is ours"), "{line}: {shown}");
@@ -215,6 +217,29 @@ fn a_stall_of_the_server_counts_for_everyone_who_meant_to_ask() {
 }
 
 #[test]
+fn a_generator_that_is_asked_for_too_much_says_so_in_its_latencies() {
+    // 5 M/s leave 200 ns a request: less than any system call over a socket takes.
+    let server = Server::start(Manner::Answers);
+    let (document, code, shown) = drive(&server, "--rate 5M --warmup 0 --duration 40ms", "late");
+    let run = &document.runs[0];
+    let all = run.class("all").expect("all").percentile(50.0).expect("a median");
+    let (latency_us, late_us) = (all.latency_us.unwrap_or(0.0), all.lateness_us.unwrap_or(0.0));
+    assert!(late_us > 1_000.0 && latency_us >= late_us, "{shown}");
+    assert!(!run.valid && code == Some(3) && shown.contains("INVALID, lateness"), "{shown}");
+}
+
+#[test]
+fn what_could_not_be_sent_in_time_is_counted_as_dropped() {
+    let server = Server::start(Manner::Answers);
+    let options = "--rate 5M --warmup 0 --duration 40ms --drain 0";
+    let (document, _, shown) = drive(&server, options, "dropped");
+    let all = document.runs[0].class("all").expect("all");
+    // 200 000 planned, give or take six deviations of a Poisson count.
+    assert!((197_000..203_000).contains(&all.requests), "{} of 200000: {shown}", all.requests);
+    assert!(all.counts.dropped > 1_000, "{shown}");
+}
+
+#[test]
 fn a_closed_loop_forgives_the_same_stall_and_says_that_it_is_one() {
     let server = Server::start(Manner::StallsOnce { after: 300, for_ms: 400 });
     let (document, _, shown) = drive(&server, "--closed --duration 1s --connections 1", "closed");
@@ -257,6 +282,22 @@ fn a_server_that_hangs_up_ends_the_run_with_what_was_lost() {
     assert!(run.interrupted && !run.valid, "{shown}");
     assert!(shown.contains("the server ended every connection"), "{shown}");
     assert_eq!(code, Some(3), "{shown}");
+}
+
+#[test]
+fn what_a_run_cost_the_server_is_part_of_its_results() {
+    let server = Server::start(Manner::Answers);
+    // The server is this test, and so is the process that pays for it.
+    let options = format!(
+        "--rate 1k --duration 300ms --server-pid {} --metrics {}",
+        std::process::id(),
+        server::rising_counter()
+    );
+    let (document, _, shown) = drive(&server, &options, "expenses");
+    let spent = document.runs[0].server.as_ref().expect("both borders were read");
+    assert!(spent.cpus.is_some() && spent.seconds > 0.2, "{shown}");
+    assert_eq!(spent.counters.get("looks_total"), Some(&1.0), "one look later: {shown}");
+    assert!(shown.contains("server:") && shown.contains("looks_total"), "{shown}");
 }
 
 #[test]
@@ -377,6 +418,19 @@ fn agents_share_a_load_and_their_results_are_one() {
     assert_eq!(all.counts.answered, all.requests, "{shown}");
     let checks = &document.runs[0].checks;
     assert_eq!(checks.iter().filter(|check| check.name == "inter-arrivals").count(), 2);
+}
+
+#[test]
+fn an_agent_outlives_whoever_talks_nonsense_to_it() {
+    let agent = AgentProcess::start();
+    for nonsense in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 64], b"\x02\0\0\0{}", b"\x09\0\0\0"] {
+        let mut stream = TcpStream::connect(&agent.address).expect("the agent waits");
+        stream.write_all(nonsense).expect("a socket takes a few bytes");
+    }
+    let server = Server::start(Manner::Answers);
+    let options = format!("--rate 500 --duration 200ms --agents {}", agent.address);
+    let (document, _, shown) = drive(&server, &options, "nonsense");
+    assert!(document.runs[0].class("all").expect("all").requests > 50, "{shown}");
 }
 
 #[test]

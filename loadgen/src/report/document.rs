@@ -80,6 +80,8 @@ pub struct SearchRow {
     pub objective: Objective,
     /// The highest load that met it; `None` if none did.
     pub found: Option<Found>,
+    /// Runs that were INVALID by the generator's fault alone; each was repeated, up to a bound.
+    pub spoiled_runs: u32,
 }
 
 impl Load {
@@ -134,7 +136,11 @@ pub fn found_in_words(search: &SearchRow) -> String {
     let Objective { class, quantile, limit_ns } = &search.objective;
     let percent = (quantile * 1e6).round() / 1e4;
     let objective = format!("{class} p{percent} <= {}", time(*limit_ns as f64 / 1e3));
-    match &search.found {
+    let spoiled = match search.spoiled_runs {
+        0 => String::new(),
+        count => format!("; the generator spoiled {count} runs: give it a CPU of its own"),
+    };
+    let found = match &search.found {
         None => format!("no load meets {objective}"),
         Some(found) => format!(
             "highest load that meets {objective}: {} requests/s{} (searches found {} to {})",
@@ -143,7 +149,8 @@ pub fn found_in_words(search: &SearchRow) -> String {
             amount(found.low_rps),
             amount(found.high_rps)
         ),
-    }
+    };
+    found + &spoiled
 }
 
 #[cfg(test)]
@@ -204,6 +211,10 @@ mod tests {
              21.0k)"
         );
         search.found = None;
-        assert_eq!(found_in_words(&search), "no load meets get p99 <= 100us");
+        search.spoiled_runs = 2;
+        assert_eq!(
+            found_in_words(&search),
+            "no load meets get p99 <= 100us; the generator spoiled 2 runs: give it a CPU of its own"
+        );
     }
 }

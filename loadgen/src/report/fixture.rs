@@ -28,6 +28,7 @@ pub(crate) fn document() -> Document {
         search: Some(SearchRow {
             objective: "get:p99:100us".parse().expect("an objective"),
             found: Some(Found { rate_rps: 2e4, low_rps: 1.9e4, high_rps: 2.1e4, bounded: false }),
+            spoiled_runs: 0,
         }),
     }
 }

@@ -85,6 +85,9 @@ fn charts(document: &Document) -> String {
             Some(format!("<figure><figcaption>{name}</figcaption>{svg}</figure>\n"))
         })
         .collect();
+    if figures.is_empty() {
+        return String::new();
+    }
     let legend: String = class_names(document)
         .iter()
         .zip(LOOKS.iter().cycle())
@@ -251,6 +254,8 @@ mod tests {
         document.runs[1].valid = false;
         assert_eq!(curves(&document, 50.0)[0].points.len(), 2);
         assert!(render(&document).contains("INVALID"));
+        document.runs.iter_mut().for_each(|run| run.valid = false);
+        assert!(!render(&document).contains("<svg"));
     }
 
     #[test]

@@ -65,6 +65,17 @@ fn a_server_that_does_not_keep_up_fails_rate_and_stationarity() {
 }
 
 #[test]
+fn only_the_generator_s_own_faults_spoil_a_run() {
+    let spoiled = |stamp: fn(u64, u64) -> (u64, u64)| {
+        let (tally, thinning) = run(stamp);
+        is_spoiled(&checks(&tally, Arrivals::Poisson, &thinning))
+    };
+    assert!(spoiled(|index, _| (if index % 20 == 0 { 90_000 } else { 0 }, 20_000)));
+    assert!(!spoiled(|_, at_ns| (0, 1 + at_ns / 4)), "a slow server is a result");
+    assert!(!spoiled(|index, _| (1_000, service_ns(index))), "nothing is wrong");
+}
+
+#[test]
 fn what_was_never_poisson_is_not_held_to_it() {
     let (tally, thinning) = run(|index, _| (0, service_ns(index)));
     let checks = checks(&tally, Arrivals::Constant, &thinning);

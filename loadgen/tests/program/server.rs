@@ -159,3 +159,19 @@ fn serve_native(inbound: &mut Vec<u8>, out: &mut Vec<u8>, shared: &Shared) -> Op
     replies.iter().rev().for_each(|reply| out.extend_from_slice(reply));
     Some(())
 }
+
+/// An address that serves metrics: a counter of how often it was asked.
+pub(crate) fn rising_counter() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a listener has an address");
+    thread::spawn(move || {
+        for looks in 1.. {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let read = stream.read(&mut [0; 1024]).expect("a request");
+            assert!(read > 0, "the request is sent before its answer is waited for");
+            let text = format!("HTTP/1.1 200 OK\r\n\r\nlooks_total {looks}\n");
+            stream.write_all(text.as_bytes()).expect("it waits for the answer");
+        }
+    });
+    address
+}
