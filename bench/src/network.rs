@@ -196,7 +196,7 @@ impl Plan {
         let endpoint = Endpoint::parse(&job.target, Reach::Loopback)?;
         if job.traffic.reads_keys() && who.has_a_store() {
             let mut session = Session::open(&endpoint, job.protocol, None)?;
-            session.fill(job.keys, job.values.max as usize)?;
+            session.fill(job.keys, job.values.max as usize, live)?;
         }
         let observer = Observer::new(Some(served.pid()), None)?;
         let cpu = Some(u32::from(self.generator_cpu.0));
