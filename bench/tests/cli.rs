@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use revenant_bench::document::Document;
+use revenant_bench::network;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_revenant-bench");
 
@@ -55,6 +56,9 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ("compare --seconds 600 --load 1 --workload 100:1ns", ["requests", "shorten the run"]),
         ("simulate --policy fifo --quantum-us 5", ["never preempts", "shinjuku"]),
         ("simulate --cpus 0", ["--cpus", "512"]),
+        ("network --systems nginx", ["`nginx`", "tokio"]),
+        ("network --slo get:99:1ms", ["get:99:1ms", "CLASS:PERCENTILE:LIMIT"]),
+        ("peer tokio --listen 0.0.0.0:1", ["loopback", "127.0.0.1"]),
     ];
     for (line, expected) in cases {
         let output = run(line);
@@ -163,4 +167,32 @@ fn a_simulation_repeats_to_the_byte() {
     let first = rows("first.json");
     assert_eq!(first.len(), 2);
     assert!(first == rows("second.json"), "the same seed, other results");
+}
+
+/// Every rival serves the server's own commands and store, in both protocols.
+#[test]
+fn rivals_are_compared_over_sockets() {
+    let scratch = Scratch::new("network.json");
+    for protocol in ["native", "resp"] {
+        let line = format!(
+            "network --systems tokio,tokio-blocking,thread-pool --rate 500 --seconds 0.2 --seeds 1 \
+             --keys 2000 --preset get=90:GET,scan=10:RANGE\u{a0}100 --protocol {protocol} --json"
+        );
+        let mut command = Command::new(PROGRAM);
+        command.args(line.split(' ').map(|word| word.replace('\u{a0}', " "))).arg(&scratch.0);
+        let output = command.stdin(Stdio::null()).output().expect("the program starts");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let table = text(&output.stdout);
+        for name in ["tokio-blocking", "thread-pool", "scan", "generator on CPU"] {
+            assert!(table.contains(name), "no {name} in {table}");
+        }
+        let json = fs::read_to_string(&scratch.0).expect("the results were written");
+        let document: network::Document = serde_json::from_str(&json).expect("they are a document");
+        for entry in &document.entries {
+            let all = entry.runs[0].class("all").expect("there is one");
+            assert_eq!((all.counts.errors, all.counts.lost), (0, 0), "{}", entry.contender);
+            assert!(all.counts.answered > 0);
+            assert!(entry.latency_us("scan", 50.0) > Some(0.0));
+        }
+    }
 }
