@@ -51,9 +51,9 @@ pub(crate) fn drive(options: Drive) -> Result<ExitCode, Failure> {
     load.generator_cpu = options.run.cpu;
     load.agents.clone_from(&options.run.agents);
     load.connections *= options.run.agents.len().max(1) as u32;
-    let mut watch = LiveLine::new(options.results.progress);
     let mut campaign = Campaign {
-        experiment: Experiment { job, source, observer, live, watch: &mut watch },
+        experiment: Experiment { job, source, observer, live },
+        line: LiveLine::new(options.results.progress),
         destinations: &destinations,
         runs: Vec::new(),
     };
@@ -165,7 +165,8 @@ fn stop_on_ctrl_c(live: &Arc<Live>) -> Result<(), anyhow::Error> {
 
 /// All runs that were asked for, one after the other.
 struct Campaign<'a> {
-    experiment: Experiment<'a, LiveLine>,
+    experiment: Experiment<'a>,
+    line: LiveLine,
     destinations: &'a Destinations,
     runs: Vec<RunRow>,
 }
@@ -180,7 +181,7 @@ impl Campaign<'_> {
             let (pace, seed) = (self.experiment.job.pace, self.experiment.job.seed);
             self.run(pace, seed).map(|_| None)
         };
-        self.experiment.watch.end();
+        self.line.end();
         done
     }
 
@@ -241,8 +242,10 @@ impl Campaign<'_> {
             Pace::Trace => "trace".to_owned(),
             Pace::Closed { .. } => "closed loop".to_owned(),
         };
-        self.experiment.watch.begin(title);
-        let (row, measured) = self.experiment.run(pace, seed).map_err(failure_of)?;
+        self.line.begin(title);
+        let ran =
+            self.experiment.run(pace, seed, |elapsed, glance| self.line.look(elapsed, glance));
+        let (row, measured) = ran.map_err(failure_of)?;
         let index = self.runs.len();
         self.destinations.write_run(index, &row, &measured).map_err(Failure::Broken)?;
         self.runs.push(row);
