@@ -1,6 +1,8 @@
 //! Load from options to results.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ const INTERRUPTED: u8 = 130;
 const INVALID: u8 = 3;
 /// Rate when none is asked for.
 const RATE_RPS: f64 = 1_000.0;
+/// Longest trace: what 50 M lines of twenty letters take.
+const TRACE_BYTES_MAX: u64 = 1 << 30;
 /// A search ends when its bracket is within 5 %: run to run, p99s differ by more.
 const PRECISION: f64 = 1.05;
 
@@ -86,11 +90,7 @@ fn job(options: &Drive) -> Result<(Job, Option<Trace>), anyhow::Error> {
     let pace = &options.pace;
     let trace = match &pace.trace {
         None => None,
-        Some(path) => {
-            let text = fs::read_to_string(path)
-                .map_err(|source| anyhow!("cannot read {}: {source}", path.display()))?;
-            Some(Trace::parse(&text, traffic.mix())?)
-        }
+        Some(path) => Some(Trace::parse(&read_trace(path)?, traffic.mix())?),
     };
     if let Some(objective) = &pace.slo
         && objective.class != ALL
@@ -125,6 +125,20 @@ fn job(options: &Drive) -> Result<(Job, Option<Trace>), anyhow::Error> {
     };
     job.validate()?;
     Ok((job, trace))
+}
+
+fn read_trace(path: &Path) -> Result<String, anyhow::Error> {
+    let read = || {
+        let mut text = String::new();
+        File::open(path)?.take(TRACE_BYTES_MAX + 1).read_to_string(&mut text)?;
+        Ok::<_, io::Error>(text)
+    };
+    let text = read().map_err(|source| anyhow!("cannot read {}: {source}", path.display()))?;
+    if text.len() as u64 > TRACE_BYTES_MAX {
+        let gib = TRACE_BYTES_MAX >> 30;
+        return Err(anyhow!("{} is longer than {gib} GiB: split it", path.display()));
+    }
+    Ok(text)
 }
 
 fn traffic(options: &TrafficOptions) -> Result<Traffic, anyhow::Error> {
