@@ -1,6 +1,8 @@
 //! Load from options to results.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ const INTERRUPTED: u8 = 130;
 const INVALID: u8 = 3;
 /// Rate when none is asked for.
 const RATE_RPS: f64 = 1_000.0;
+/// Longest trace: what 50 M lines of twenty letters take.
+const TRACE_BYTES_MAX: u64 = 1 << 30;
 /// A search ends when its bracket is within 5 %: run to run, p99s differ by more.
 const PRECISION: f64 = 1.05;
 
@@ -51,9 +55,9 @@ pub(crate) fn drive(options: Drive) -> Result<ExitCode, Failure> {
     load.generator_cpu = options.run.cpu;
     load.agents.clone_from(&options.run.agents);
     load.connections *= options.run.agents.len().max(1) as u32;
-    let mut watch = LiveLine::new(options.results.progress);
     let mut campaign = Campaign {
-        experiment: Experiment { job, source, observer, live, watch: &mut watch },
+        experiment: Experiment { job, source, observer, live },
+        line: LiveLine::new(options.results.progress),
         destinations: &destinations,
         runs: Vec::new(),
     };
@@ -86,11 +90,7 @@ fn job(options: &Drive) -> Result<(Job, Option<Trace>), anyhow::Error> {
     let pace = &options.pace;
     let trace = match &pace.trace {
         None => None,
-        Some(path) => {
-            let text = fs::read_to_string(path)
-                .map_err(|source| anyhow!("cannot read {}: {source}", path.display()))?;
-            Some(Trace::parse(&text, traffic.mix())?)
-        }
+        Some(path) => Some(Trace::parse(&read_trace(path)?, traffic.mix())?),
     };
     if let Some(objective) = &pace.slo
         && objective.class != ALL
@@ -125,6 +125,20 @@ fn job(options: &Drive) -> Result<(Job, Option<Trace>), anyhow::Error> {
     };
     job.validate()?;
     Ok((job, trace))
+}
+
+fn read_trace(path: &Path) -> Result<String, anyhow::Error> {
+    let read = || {
+        let mut text = String::new();
+        File::open(path)?.take(TRACE_BYTES_MAX + 1).read_to_string(&mut text)?;
+        Ok::<_, io::Error>(text)
+    };
+    let text = read().map_err(|source| anyhow!("cannot read {}: {source}", path.display()))?;
+    if text.len() as u64 > TRACE_BYTES_MAX {
+        let gib = TRACE_BYTES_MAX >> 30;
+        return Err(anyhow!("{} is longer than {gib} GiB: split it", path.display()));
+    }
+    Ok(text)
 }
 
 fn traffic(options: &TrafficOptions) -> Result<Traffic, anyhow::Error> {
@@ -165,7 +179,8 @@ fn stop_on_ctrl_c(live: &Arc<Live>) -> Result<(), anyhow::Error> {
 
 /// All runs that were asked for, one after the other.
 struct Campaign<'a> {
-    experiment: Experiment<'a, LiveLine>,
+    experiment: Experiment<'a>,
+    line: LiveLine,
     destinations: &'a Destinations,
     runs: Vec<RunRow>,
 }
@@ -180,7 +195,7 @@ impl Campaign<'_> {
             let (pace, seed) = (self.experiment.job.pace, self.experiment.job.seed);
             self.run(pace, seed).map(|_| None)
         };
-        self.experiment.watch.end();
+        self.line.end();
         done
     }
 
@@ -241,8 +256,10 @@ impl Campaign<'_> {
             Pace::Trace => "trace".to_owned(),
             Pace::Closed { .. } => "closed loop".to_owned(),
         };
-        self.experiment.watch.begin(title);
-        let (row, measured) = self.experiment.run(pace, seed).map_err(failure_of)?;
+        self.line.begin(title);
+        let ran =
+            self.experiment.run(pace, seed, |elapsed, glance| self.line.look(elapsed, glance));
+        let (row, measured) = ran.map_err(failure_of)?;
         let index = self.runs.len();
         self.destinations.write_run(index, &row, &measured).map_err(Failure::Broken)?;
         self.runs.push(row);

@@ -104,14 +104,8 @@ fn confine(cpu: u32) -> Result<(), ExperimentError> {
     sched_setaffinity(None, &set).map_err(error)
 }
 
-/// Who watches a run: told now and then how it goes.
-pub trait Watch {
-    /// The run has gone on for so long.
-    fn look(&mut self, elapsed: Duration, glance: Glance);
-}
-
 /// A source, and who observes the server meanwhile.
-pub struct Experiment<'a, W> {
+pub struct Experiment<'a> {
     /// What every run has in common.
     pub job: Job,
     /// What generates the load.
@@ -120,11 +114,9 @@ pub struct Experiment<'a, W> {
     pub observer: Option<Observer>,
     /// Numbers of the run under way, and how to stop it.
     pub live: Arc<Live>,
-    /// Who watches.
-    pub watch: &'a mut W,
 }
 
-impl<W> std::fmt::Debug for Experiment<'_, W> {
+impl std::fmt::Debug for Experiment<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Experiment").field("job", &self.job).finish_non_exhaustive()
     }
@@ -133,16 +125,22 @@ impl<W> std::fmt::Debug for Experiment<'_, W> {
 /// How often a run is looked at. Short against a run, long for a CPU.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-impl<W: Watch> Experiment<'_, W> {
-    /// Makes one run of the job at this pace and seed.
+impl Experiment<'_> {
+    /// Makes one run of the job at this pace and seed. `look` is told now and then for how long it
+    /// has gone on, and how it goes.
     ///
     /// # Errors
     /// When it cannot be made, or the server cannot be observed.
-    pub fn run(&mut self, pace: Pace, seed: u64) -> Result<(RunRow, Measured), ExperimentError> {
+    pub fn run(
+        &mut self,
+        pace: Pace,
+        seed: u64,
+        look: impl FnMut(Duration, Glance),
+    ) -> Result<(RunRow, Measured), ExperimentError> {
         let job = Job { pace, seed, ..self.job.clone() };
         self.live.show(Glance::default());
         let running = self.source.start(&job, &self.live)?;
-        let readings = self.watch_over(&job, &running);
+        let readings = self.watch_over(&job, &running, look);
         let measured = running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let observed =
             readings?.map(|(before, after)| after.since(&before, measured.all().completed));
@@ -151,15 +149,15 @@ impl<W: Watch> Experiment<'_, W> {
 
     /// Waits until a run is over; reads the server's expenses at the borders of what counts.
     fn watch_over(
-        &mut self,
+        &self,
         job: &Job,
         running: &Running,
+        mut look: impl FnMut(Duration, Glance),
     ) -> Result<Option<(Reading, Reading)>, ObserverError> {
         let clock = Clock::start();
         let span = job.span();
         let (mut before, mut after) = (Ok(None), Ok(None));
-        let observer = self.observer.clone();
-        let read = || observer.as_ref().map(Observer::read).transpose();
+        let read = || self.observer.as_ref().map(Observer::read).transpose();
         while !running.is_finished() {
             let now_ns = clock.now_ns();
             if matches!(before, Ok(None)) && now_ns >= span.start_ns {
@@ -168,7 +166,7 @@ impl<W: Watch> Experiment<'_, W> {
             if matches!(after, Ok(None)) && now_ns >= span.end_ns {
                 after = read();
             }
-            self.watch.look(Duration::from_nanos(now_ns), self.live.glance());
+            look(Duration::from_nanos(now_ns), self.live.glance());
             thread::park_timeout(LOOK_EVERY);
         }
         // The last reply may come before the last border.

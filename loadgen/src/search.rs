@@ -101,7 +101,7 @@ pub struct Search {
 pub struct Found {
     /// Median of the highest rates that met the objective.
     pub rate_rps: f64,
-    /// The lowest of them.
+    /// The lowest of them; 0 when a search found none.
     pub low_rps: f64,
     /// The highest.
     pub high_rps: f64,

@@ -54,6 +54,11 @@ const STORE_PRESETS: &[(&str, &str, &str)] = &[
     ("get", "single keys read", "get=100:GET"),
     ("get-set", "95 % reads, 5 % writes of single keys (YCSB's B)", "get=95:GET,set=5:SET"),
     (
+        "usr",
+        "Facebook's USR pool: 99.8 % reads, 0.2 % writes of single keys",
+        "get=99.8:GET,set=0.2:SET",
+    ),
+    (
         "get-scan",
         "99.5 % reads of a key, 0.5 % of 5000 keys in order: the dispersive mix on a store",
         "get=99.5:GET,scan=0.5:RANGE 5000",

@@ -3,8 +3,8 @@
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
+use revenant_loadgen::Glance;
 use revenant_loadgen::quantity::{amount, time};
-use revenant_loadgen::{Glance, Watch};
 
 use crate::terminal::tell;
 
@@ -51,10 +51,9 @@ impl LiveLine {
             tell("\r\x1b[K");
         }
     }
-}
 
-impl Watch for LiveLine {
-    fn look(&mut self, elapsed: Duration, glance: Glance) {
+    /// The run has gone on for so long.
+    pub(crate) fn look(&mut self, elapsed: Duration, glance: Glance) {
         let (then, before) = self.last.unwrap_or_default();
         if self.shown == Shown::Nothing || elapsed < then + PERIOD {
             return;

@@ -140,11 +140,29 @@ fn load_leaves_this_machine_only_when_told() {
 
 #[test]
 fn a_command_the_server_lacks_is_explained() {
-    let server = Server::start(Manner::Refuses("ERR unknown command 'SPIN'"));
-    let output = run(&format!("{} --preset ghost-dispersive", server.address()));
-    assert_eq!(output.status.code(), Some(1));
+    let cases = [
+        ("ERR unknown command 'SPIN'", "choose traffic"),
+        ("NOAUTH Authentication required.", "REVENANT_PASSWORD"),
+        ("OVERLOADED retry-after-ms 5", "wait until it is idle"),
+        ("ERR wrong number of arguments", "correct the command"),
+    ];
+    for (words, cure) in cases {
+        let server = Server::start(Manner::Refuses(words));
+        let output = run(&format!("{} --preset ghost-dispersive", server.address()));
+        assert_eq!(output.status.code(), Some(1));
+        let err = text(&output.stderr);
+        assert!(err.contains("`short`") && err.contains(words) && err.contains(cure), "{err}");
+    }
+}
+
+#[test]
+fn a_password_is_sent_before_anything_else() {
+    let server = Server::start(Manner::Refuses("WRONGPASS invalid username-password pair"));
+    let line = format!("{} --rate 5k", server.address());
+    let output = command(&line).env("REVENANT_PASSWORD", "secret").output().expect("it starts");
     let err = text(&output.stderr);
-    assert!(err.contains("`short`") && err.contains("choose traffic"), "{err}");
+    assert!(err.contains("AUTH") && !err.contains("secret"), "{err}");
+    assert_eq!((server.count("AUTH"), server.count("GET")), (1, 0));
 }
 
 #[test]
