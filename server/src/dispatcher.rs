@@ -94,7 +94,9 @@ impl<T: Transport> Ingress for Dispatcher<T> {
         if let Err(error) = self.transport.flush() {
             self.fail(error);
         }
-        self.desk.patrol();
+        if self.desk.patrol() {
+            self.transport.retry_accepting();
+        }
         self.drain();
     }
 

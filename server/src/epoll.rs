@@ -37,6 +37,8 @@ pub struct Epoll {
     /// What became of sends, until the next turn. At most one a socket.
     sent: Vec<(Key, Option<Vec<u8>>)>,
     is_accepting: bool,
+    /// Listeners that had no descriptor or memory for a client.
+    starved: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -109,6 +111,7 @@ impl Epoll {
             received: vec![0; RECEIVE_BYTES].into(),
             sent: Vec::new(),
             is_accepting: true,
+            starved: Vec::new(),
         })
     }
 
@@ -135,12 +138,19 @@ impl Epoll {
             match rustix::net::accept_with(&self.doors.listeners[listener], flags) {
                 Ok(fd) => match self.insert(fd) {
                     Ok(key) => event(Event::Accepted { key, listener }),
-                    Err(error) => event(Event::AcceptFailed(error)),
+                    Err(error) => return self.starve(listener, error, event),
                 },
                 Err(Errno::AGAIN) => return,
-                Err(error) => return event(Event::AcceptFailed(error.into())),
+                Err(error) => return self.starve(listener, error.into(), event),
             }
         }
+    }
+
+    /// Leaves a listener alone for a while: the kernel would say for ever that somebody knocks.
+    fn starve(&mut self, listener: usize, error: io::Error, event: &mut impl FnMut(Event<'_>)) {
+        let _gone = epoll::delete(&self.epoll, &self.doors.listeners[listener]);
+        self.starved.push(listener);
+        event(Event::AcceptFailed(error));
     }
 
     fn insert(&mut self, fd: OwnedFd) -> io::Result<Key> {
@@ -267,8 +277,18 @@ impl Transport for Epoll {
         self.ready.retain(|(source, _)| *source != Source::Socket(key));
     }
 
+    fn retry_accepting(&mut self) {
+        while let Some(listener) = self.starved.pop() {
+            let (fd, data) = (&self.doors.listeners[listener], Source::Listener(listener).data());
+            if epoll::add(&self.epoll, fd, data, EventFlags::IN).is_err() {
+                return self.starved.push(listener);
+            }
+        }
+    }
+
     fn stop_accepting(&mut self) {
         self.is_accepting = false;
+        self.starved.clear();
         for listener in &self.doors.listeners {
             let _gone = epoll::delete(&self.epoll, listener);
         }

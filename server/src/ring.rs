@@ -7,6 +7,7 @@
 //! way. What is received lies in a ring of buffers, which has rules of its own. A ring that is dropped
 //! first cancels everything that is under way.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -44,6 +45,10 @@ pub struct Ring {
     doors: Doors,
     bell: OwnedFd,
     phase: Phase,
+    /// Operations for which the queue to the kernel had no room. At most three a socket.
+    backlog: VecDeque<Entry>,
+    /// Listeners that had no descriptor or memory for a client.
+    starved: Vec<usize>,
 }
 
 /// A ring is bound to the first thread that uses it: it is set up on one and used on another.
@@ -92,7 +97,16 @@ impl Ring {
             .build(SUBMISSIONS)?;
         let buffers = BufferRing::register(&ring)?;
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { ring, buffers, sockets: Slab::new(), doors, bell, phase: Phase::Disabled })
+        Ok(Self {
+            ring,
+            buffers,
+            sockets: Slab::new(),
+            doors,
+            bell,
+            phase: Phase::Disabled,
+            backlog: VecDeque::new(),
+            starved: Vec::new(),
+        })
     }
 
     /// Whether rings are to be had.
@@ -117,12 +131,20 @@ impl Ring {
     }
 
     fn push(&mut self, entry: &Entry, operation: Operation) {
-        let entry = entry.clone().user_data(operation.to_bits());
-        // SAFETY: what entries point to obeys the rules of this memory: buffers being sent stay in
-        // their socket, received bytes go to the buffer ring, the rest points nowhere.
-        while unsafe { self.ring.submission().push(&entry) }.is_err() {
-            // Entering takes all entries. A failure here shows again at the turn's own entry.
-            let _shown_later = self.ring.submit();
+        self.backlog.push_back(entry.clone().user_data(operation.to_bits()));
+        self.fill();
+    }
+
+    /// Moves what was asked for to the queue to the kernel, as far as there is room.
+    fn fill(&mut self) {
+        let mut queue = self.ring.submission();
+        while let Some(entry) = self.backlog.front() {
+            // SAFETY: what entries point to obeys the rules of this memory: buffers being sent stay
+            // in their socket, received bytes go to the buffer ring, the rest points nowhere.
+            if unsafe { queue.push(entry) }.is_err() {
+                return;
+            }
+            self.backlog.pop_front();
         }
     }
 
@@ -160,7 +182,12 @@ impl Ring {
         let queue = self.ring.submission();
         let has_reason = !queue.is_empty() || queue.taskrun() || queue.cq_overflow();
         drop(queue);
-        if has_reason { ignore_interruptions(self.ring.submit()) } else { Ok(()) }
+        if !has_reason {
+            return Ok(());
+        }
+        ignore_interruptions(self.ring.submit())?;
+        self.fill();
+        Ok(())
     }
 
     fn handle(&mut self, completion: &cqueue::Entry, event: &mut impl FnMut(Event<'_>)) {
@@ -196,7 +223,11 @@ impl Ring {
                 let key = Key(self.sockets.insert(Socket::new(fd)) as u32);
                 event(Event::Accepted { key, listener });
             }
-            Err(error) if self.phase == Phase::Accepting => event(Event::AcceptFailed(error)),
+            Err(error) if self.phase == Phase::Accepting => {
+                event(Event::AcceptFailed(error));
+                self.starved.push(listener);
+                return;
+            }
             Err(_cancelled) => {}
         }
         if !cqueue::more(flags) && self.phase == Phase::Accepting {
@@ -315,8 +346,15 @@ impl Transport for Ring {
         self.forget_if_done(key);
     }
 
+    fn retry_accepting(&mut self) {
+        while let Some(listener) = self.starved.pop() {
+            self.accept(listener);
+        }
+    }
+
     fn stop_accepting(&mut self) {
         self.phase = Phase::Closed;
+        self.starved.clear();
         for listener in 0..self.doors.listeners.len() {
             self.cancel(Operation::Accept(listener));
         }
@@ -331,6 +369,9 @@ impl Transport for Ring {
     }
 
     fn sleep(&mut self, time: Duration) -> io::Result<()> {
+        if !self.backlog.is_empty() {
+            return self.enter();
+        }
         let time = Timespec::from(time);
         let args = SubmitArgs::new().timespec(&time);
         ignore_interruptions(self.ring.submitter().submit_with_args(1, &args))

@@ -29,7 +29,7 @@ pub enum Event<'a> {
         listener: usize,
     },
     /// A client could not be taken in: the process or the machine has no descriptors or memory left.
-    /// The transport tries again by itself.
+    /// Nobody is, where it knocked, before [`Transport::retry_accepting`].
     AcceptFailed(io::Error),
     /// Bytes came.
     Received {
@@ -93,6 +93,9 @@ pub trait Transport: Send {
 
     /// Closes a connection. No event names its key from now on, until it is somebody else's.
     fn close(&mut self, key: Key);
+
+    /// Accepts again where it last failed.
+    fn retry_accepting(&mut self);
 
     /// Accepts nobody from now on.
     fn stop_accepting(&mut self);

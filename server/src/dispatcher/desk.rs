@@ -142,8 +142,11 @@ impl Desk {
         match event {
             Event::Accepted { key, .. } => self.accepted(key),
             Event::AcceptFailed(error) => {
+                // Tried again every millisecond: said once, counted each time.
+                if self.counters.accept_failures.get() == 0 {
+                    tracing::warn!(%error, "a client could not be accepted; it waits");
+                }
                 self.counters.accept_failures.add(1);
-                tracing::warn!(%error, "a client could not be accepted");
             }
             Event::Received { key, bytes } => self.received(key, bytes, admission),
             Event::Ended { key } => {

@@ -20,12 +20,12 @@ pub(super) struct Patrol {
 }
 
 impl Desk {
-    /// Goes on with the round, if it is time.
-    pub(super) fn patrol(&mut self) {
+    /// Goes on with the round, if it is time. Returns whether it was.
+    pub(super) fn patrol(&mut self) -> bool {
         let now_ns = self.now_ns;
         let steps = (now_ns.saturating_sub(self.patrol.looked_ns) / STEP_NS).min(STEPS_MAX);
         if steps == 0 {
-            return;
+            return false;
         }
         self.patrol.looked_ns = now_ns;
         self.show_windows();
@@ -34,6 +34,7 @@ impl Desk {
             self.patrol.next = (self.patrol.next + 1) % self.connections.len();
             self.look_at(Key(self.patrol.next as u32));
         }
+        true
     }
 
     fn look_at(&mut self, key: Key) {
