@@ -262,7 +262,7 @@ pub(crate) struct Opcosts {
 const NETWORK_EXAMPLES: &str = "\
 Examples:
   revenant-bench network
-      99.5 % GET and 0.5 % ranges of 5000 keys at load 0.7, five runs of each server: minutes
+      99.5 % GET, 0.5 % searches of all keys at load 0.7, five runs of each server: minutes
   revenant-bench network --slo get:p99:200us --systems revenant,thread-pool --seeds 3
       the highest rate at which 99 % of the GETs take at most 200 us
   revenant-bench network --closed 1 --connections 1 --preset ping --protocol resp \\
@@ -286,11 +286,11 @@ pub(crate) struct Network {
     pub(crate) systems: Vec<Contender>,
 
     /// Traffic by name, as `revenant-loadgen list` shows, or NAME=SHARE:OPERATION pieces.
-    #[arg(long, value_name = "NAME|MIX", default_value = "get-scan")]
+    #[arg(long, value_name = "NAME|MIX", default_value = "get-search")]
     pub(crate) preset: String,
 
-    /// native: replies in any order. resp: in the order of requests.
-    #[arg(long, value_name = "NAME", value_parser = protocol, default_value = "native")]
+    /// resp: a connection's requests are served in their order. native: as they are done.
+    #[arg(long, value_name = "NAME", value_parser = protocol, default_value = "resp")]
     pub(crate) protocol: Protocol,
 
     /// Share of what the first peer can do at which latency is measured.
@@ -309,8 +309,8 @@ pub(crate) struct Network {
     #[arg(long, value_name = "DEPTH", group = "question")]
     pub(crate) closed: Option<u32>,
 
-    /// Connections.
-    #[arg(long, value_name = "N", default_value = "32")]
+    /// Connections. A request takes one on which no other is under way, if there is one.
+    #[arg(long, value_name = "N", default_value = "64")]
     pub(crate) connections: u32,
 
     /// Keys in the store, of 64 bytes each.

@@ -15,14 +15,13 @@ pub use served::{Served, ServedError};
 pub use table::render;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use revenant::cpu::{CpuId, CpuSet};
 use revenant_loadgen::report::row::RunRow;
 use revenant_loadgen::{
-    ALL, Endpoint, EndpointError, Experiment, ExperimentError, Found, Glance, Here, Job, Live,
-    Measured, Objective, Observer, ObserverError, Pace, Reach, Search, SearchSpec, Session,
-    SessionError, Watch, seed_of_run,
+    ALL, Endpoint, EndpointError, Experiment, ExperimentError, Found, Here, Job, Live, Measured,
+    Objective, Observer, ObserverError, Pace, Reach, Search, SearchSpec, Session, SessionError,
+    seed_of_run,
 };
 use thiserror::Error;
 
@@ -80,13 +79,6 @@ pub enum NetworkError {
     /// It cannot be driven.
     #[error(transparent)]
     Experiment(#[from] ExperimentError),
-}
-
-/// Nobody watches single runs.
-struct Unwatched;
-
-impl Watch for Unwatched {
-    fn look(&mut self, _elapsed: Duration, _glance: Glance) {}
 }
 
 impl Plan {
@@ -202,13 +194,8 @@ impl Plan {
         let cpu = Some(u32::from(self.generator_cpu.0));
         let mut here = Here { reach: Reach::Loopback, cpu, trace: None };
         let (pace, seed) = (job.pace, job.seed);
-        let mut experiment = Experiment {
-            job,
-            source: &mut here,
-            observer,
-            live: Arc::clone(live),
-            watch: &mut Unwatched,
-        };
-        Ok(experiment.run(pace, seed)?)
+        let live = Arc::clone(live);
+        let mut experiment = Experiment { job, source: &mut here, observer, live };
+        Ok(experiment.run(pace, seed, |_, _| {})?)
     }
 }

@@ -68,6 +68,11 @@ const STORE_PRESETS: &[(&str, &str, &str)] = &[
         "the same with SCAN 0 COUNT 5000, for servers that have no RANGE",
         "get=99.5:GET,scan=0.5:SCAN 5000",
     ),
+    (
+        "get-search",
+        "99.5 % reads of a key, 0.5 % searches of 100k keys for a pattern: long, with short replies",
+        "get=99.5:GET,search=0.5:SCAN 0 MATCH *7777 COUNT 100000",
+    ),
     ("get-scan-50-50", "half reads, half ranges of 1000 keys", "get=50:GET,scan=50:RANGE 1000"),
 ];
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 const ROUNDS: u32 = 50;
 const ROUND_ITERATIONS: u64 = 50_000;
 
-/// Works for a given number of microseconds.
+/// Works for a given time.
 #[derive(Clone, Copy, Debug)]
 pub struct Spinner {
     iterations_per_us: u64,
@@ -37,15 +37,16 @@ impl Spinner {
         Self { iterations_per_us: (iterations as u64).max(1) }
     }
 
-    /// Works for `work_us`, asking `pause` after each microsecond whether to go on.
+    /// Works for `work_ns`, asking `pause` after each microsecond whether to go on.
     ///
     /// # Errors
     /// What `pause` returned.
-    pub fn spin<E>(&self, work_us: u64, pause: &mut dyn FnMut() -> Result<(), E>) -> Result<(), E> {
-        for _ in 0..work_us {
+    pub fn spin<E>(&self, work_ns: u64, pause: &mut dyn FnMut() -> Result<(), E>) -> Result<(), E> {
+        for _ in 0..work_ns / 1_000 {
             chain(self.iterations_per_us);
             pause()?;
         }
+        chain(self.iterations_per_us * (work_ns % 1_000) / 1_000);
         Ok(())
     }
 }
@@ -73,8 +74,8 @@ mod tests {
             Ok(())
         }
         let (spinner, mut paused) = (Spinner::measured(), 0);
-        assert_eq!(spinner.spin(7, &mut || count(&mut paused)), Ok(()));
+        assert_eq!(spinner.spin(7_900, &mut || count(&mut paused)), Ok(()));
         assert_eq!(paused, 7);
-        assert_eq!(spinner.spin(7, &mut || Err("enough")), Err("enough"));
+        assert_eq!(spinner.spin(7_900, &mut || Err("enough")), Err("enough"));
     }
 }
