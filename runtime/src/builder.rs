@@ -65,6 +65,14 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
         self
     }
 
+    /// Other threads want the dispatcher's CPU, a client on the same machine above all: the
+    /// dispatcher sleeps whenever it has nothing to do, and workers wake it. Default: it polls, which
+    /// is quicker where the CPU is its own, and costs milliseconds a turn where it is not.
+    pub fn share_dispatcher_cpu(mut self, is_shared: bool) -> Self {
+        self.settings.shares_dispatcher_cpu = is_shared;
+        self
+    }
+
     /// The CPUs requests run on. Default: all allowed ones but the dispatcher's; that one too if
     /// there is no other, which works but is degraded: the two then take turns.
     pub fn worker_cpus(mut self, cpus: CpuSet) -> Self {
@@ -165,7 +173,7 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
             ingress: self.ingress,
             admission: Arc::clone(&admission),
             recorder,
-            is_cramped,
+            must_sleep: is_cramped || self.settings.shares_dispatcher_cpu,
             spin_ns: options.spin_ns,
         };
         let crew = AnyCrew::Threads(crew);

@@ -84,6 +84,11 @@ pub struct Options {
     #[arg(long, value_name = "CPU")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dispatcher_cpu: Option<u16>,
+    /// Others want the dispatcher's CPU too, a load generator perhaps: it sleeps instead of polling
+    /// [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_cpu: Option<bool>,
     /// The CPUs that requests run on [default: the others]
     #[arg(long, value_name = "CPUS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,6 +190,7 @@ impl Options {
             backend: self.backend.or(file.backend),
             policy: self.policy.or(file.policy),
             dispatcher_cpu: self.dispatcher_cpu.or(file.dispatcher_cpu),
+            share_cpu: self.share_cpu.or(file.share_cpu),
             worker_cpus: self.worker_cpus.or(file.worker_cpus),
             inline: self.inline.or(file.inline),
             spin: self.spin.or(file.spin),

@@ -311,6 +311,7 @@ fn launch<T: Transport + 'static>(
         .ingress(dispatcher)
         .backend(config.backend)
         .spin(config.spin.0)
+        .share_dispatcher_cpu(config.shares_cpu)
         .tasks_max(jobs_max(config))
         .name("rvserver");
     for (class, chosen) in CommandClass::ALL.into_iter().zip(&config.classes) {
@@ -334,8 +335,9 @@ fn jobs_max(config: &Config) -> usize {
 }
 
 fn settings(config: &Config, clients_max: usize) -> Settings {
-    // On a single CPU, polling would take it from the workers.
-    let is_cramped = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1);
+    // Polling would take the CPU from those it is shared with.
+    let is_single = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1);
+    let is_cramped = is_single || config.shares_cpu;
     Settings {
         clients_max,
         jobs_max: jobs_max(config),

@@ -35,6 +35,7 @@ pub(super) struct Settings {
     pub(super) stack_bytes: usize,
     pub(super) name: String,
     pub(super) backend: BackendKind,
+    pub(super) shares_dispatcher_cpu: bool,
 }
 
 impl Default for Settings {
@@ -49,6 +50,7 @@ impl Default for Settings {
             stack_bytes: STACK_BYTES,
             name: "revenant".to_owned(),
             backend: BackendKind::default(),
+            shares_dispatcher_cpu: false,
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct Config {
     pub policy: PolicyKind,
     /// The dispatcher's CPU.
     pub dispatcher_cpu: Option<CpuId>,
+    /// Others want the dispatcher's CPU.
+    pub shares_cpu: bool,
     /// The workers' CPUs.
     pub worker_cpus: Option<Cpus>,
     /// Point commands are executed on the dispatcher.
@@ -109,6 +111,7 @@ impl Config {
             backend: options.backend.map(|backend| *backend).unwrap_or_default(),
             policy: options.policy.map(|policy| *policy).unwrap_or_default(),
             dispatcher_cpu: options.dispatcher_cpu.map(CpuId),
+            shares_cpu: options.share_cpu.unwrap_or(false),
             worker_cpus: options.worker_cpus.map(|cpus| *cpus),
             is_inline: options.inline.unwrap_or(true),
             spin: options.spin.map_or(Span(std::time::Duration::ZERO), |spin| *spin),

@@ -19,6 +19,7 @@ crate::on_both!(
     datagrams_are_answered_and_bad_ones_counted,
     both_protocols_share_a_port,
     without_inline_execution_everything_is_the_same,
+    a_dispatcher_that_sleeps_is_woken_by_sockets_and_by_workers,
 );
 
 fn requests_of_one_connection_are_answered_in_order(io: &str) {
@@ -142,4 +143,12 @@ fn without_inline_execution_everything_is_the_same(io: &str) {
     client.ask("SET a 5\r\nINCR a\r\nGET a\r\n", "+OK\r\n:6\r\n$1\r\n6\r\n");
     assert_eq!(server.metric("requests_total{where=\"worker\"}"), 3.0);
     assert_eq!(server.metric("requests_total{where=\"inline\"}"), 0.0);
+}
+
+fn a_dispatcher_that_sleeps_is_woken_by_sockets_and_by_workers(io: &str) {
+    let server = Server::start(io, &["--share-cpu"]);
+    let mut client = server.client();
+    for _ in 0..20 {
+        client.ask("SPIN 3000\r\nPING\r\n", "+OK\r\n+PONG\r\n");
+    }
 }

@@ -20,8 +20,7 @@ use crate::stats::{StageRecorder, Stages};
 /// the watchdog's patience.
 const SLEEP_MAX_NS: u64 = 10_000_000;
 
-/// A dispatcher that shares its only CPU with the workers looks at least this often while somebody
-/// was asked to make way.
+/// A dispatcher that shares its CPU looks at least this often while somebody was asked to make way.
 const CRAMPED_LOOK_NS: u64 = 50_000;
 
 /// Runs an agent over this backend.
@@ -32,8 +31,8 @@ pub(crate) struct Dispatcher<P, I> {
     pub(crate) ingress: I,
     pub(crate) admission: Arc<Admission>,
     pub(crate) recorder: StageRecorder,
-    /// Dispatcher and workers share one CPU: spinning would take it from the workers.
-    pub(crate) is_cramped: bool,
+    /// Others want this CPU, workers perhaps: spinning would take it from them.
+    pub(crate) must_sleep: bool,
     pub(crate) spin_ns: u64,
 }
 
@@ -105,13 +104,13 @@ impl<P: Policy, I: Ingress> Dispatcher<P, I> {
 
     fn is_idle(&self, turn: Turn) -> bool {
         let did_nothing = turn.messages == 0 && turn.committed == 0 && self.threads.is_quiet();
-        let has_nothing = self.is_cramped || self.agent.enclave().tasks_live() == 0;
+        let has_nothing = self.must_sleep || self.agent.enclave().tasks_live() == 0;
         did_nothing && has_nothing
     }
 
     /// Sleeps if there has been nothing to do for a while.
     fn maybe_sleep(&mut self, now_ns: u64, idle_since_ns: u64, turn: Turn) {
-        if !self.is_cramped && now_ns - idle_since_ns < self.spin_ns {
+        if !self.must_sleep && now_ns - idle_since_ns < self.spin_ns {
             return;
         }
         let Some(wake_ns) = self.ingress.next_ns(now_ns) else { return };
