@@ -84,6 +84,9 @@ fn run(config: &Config) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let server = Server::start(config)?;
+    // Before anybody knows that there is somebody to end.
+    let handle = server.handle();
+    ctrlc::set_handler(move || handle.end("a signal")).context("cannot listen for signals")?;
     for address in server.addresses() {
         println!("listening on {address}");
     }
@@ -91,7 +94,5 @@ fn run(config: &Config) -> anyhow::Result<()> {
         println!("metrics on http://{address}/metrics");
     }
     tracing::info!(backend = server.backend(), policy = %config.policy, "serving");
-    let handle = server.handle();
-    ctrlc::set_handler(move || handle.end("a signal")).context("cannot listen for signals")?;
     server.serve().context("ended early")
 }
