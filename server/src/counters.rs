@@ -107,8 +107,6 @@ pub struct Counters {
     pub datagrams_lost: Counter,
     /// Replies whose client had gone.
     pub replies_lost: Counter,
-    /// Turns in which something happened.
-    pub turns: Counter,
 }
 
 impl Counters {
