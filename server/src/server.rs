@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use revenant::hint::ClassId;
 use revenant::policy::{AnyPolicy, PolicyOptions};
 use revenant::{BuildError, Class, Runtime};
 
@@ -25,6 +27,12 @@ use crate::transport::{Doors, Transport};
 
 /// Descriptors that are not clients: listeners, stores, the ring.
 const OTHER_DESCRIPTORS: u64 = 256;
+
+/// Time between two looks for expired keys.
+const SWEEP_PERIOD: Duration = Duration::from_millis(100);
+
+/// Keys a look visits: some 100 us of work, ten thousand keys a second.
+const SWEEP_KEYS: usize = 1_000;
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -174,7 +182,7 @@ impl Server {
     pub fn serve(self) -> Result<(), EndError> {
         let outcome = self.wait();
         // Told to the clients already; what still runs is told to end.
-        let left = lock(&self.runtime).drain(std::time::Duration::ZERO);
+        let left = lock(&self.runtime).drain(Duration::ZERO);
         for request in left.leftovers {
             tracing::warn!(class = request.class, age = ?request.age, "a request did not end");
         }
@@ -190,7 +198,15 @@ impl Server {
 
     fn wait(&self) -> Result<(), EndError> {
         let mut is_ending = false;
-        while let Ok(notice) = self.notices.1.recv() {
+        loop {
+            let notice = match self.notices.1.recv_timeout(SWEEP_PERIOD) {
+                Ok(notice) => notice,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.sweep();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
             match notice {
                 Notice::Asked(why) if is_ending => {
                     tracing::warn!(why, "ends without waiting");
@@ -211,7 +227,19 @@ impl Server {
                 Notice::Died => return Err(EndError::Died),
             }
         }
-        Ok(())
+    }
+
+    /// Has a worker give back the memory of keys that have expired.
+    fn sweep(&self) {
+        if !self.service.keyspace.wants_sweep() {
+            return;
+        }
+        let service = Arc::clone(&self.service);
+        let class = ClassId(CommandClass::Scan.index() as u16);
+        // If it is refused or fails, the next one goes on where it began.
+        let _ticket = lock(&self.runtime).submit_to(class, move |context| {
+            let _swept = service.keyspace.sweep(context, SWEEP_KEYS);
+        });
     }
 }
 

@@ -215,6 +215,10 @@ impl Desk {
     pub(super) fn completed(&mut self, completion: &Completion) -> Option<(usize, SocketAddr)> {
         let place = completion.token as u32;
         let errand = *self.jobs.errand_mut(place)?;
+        // What the server submits for itself has no place.
+        if errand.task != Some(completion.task) {
+            return None;
+        }
         let since_ns = completion.done_ns.saturating_sub(completion.arrived_ns);
         let waited_ns = since_ns.saturating_sub(completion.runtime_ns);
         self.windows[errand.class.index()].leave(Over {

@@ -34,6 +34,13 @@ impl Sweep {
 }
 
 impl Keyspace {
+    /// Whether a sweep may find something to do.
+    #[must_use]
+    pub fn wants_sweep(&self) -> bool {
+        let is_under_way = self.sweep.last.try_lock().is_ok_and(|last| last.is_some());
+        is_under_way || self.sweep.has_expiring.load(Ordering::Relaxed)
+    }
+
     /// Visits the next `keys_max` keys, wherever the sweep before ended, and removes those that
     /// have expired. Returns how many; costs nothing if no key has a time to live. Call it now and
     /// then, from one thread at a time; a second finds nothing to do.
@@ -111,7 +118,7 @@ mod tests {
     #[test]
     fn a_sweep_rests_when_no_key_expires_and_wakes_when_one_may() {
         let keyspace = keyspace(25, |_| None);
-        let rests = || !keyspace.sweep.has_expiring.load(Ordering::Relaxed);
+        let rests = || !keyspace.wants_sweep();
         for _ in 0..3 {
             keyspace.sweep(&Uninterrupted, 10).unwrap();
         }

@@ -20,6 +20,7 @@ crate::on_both!(
     both_protocols_share_a_port,
     without_inline_execution_everything_is_the_same,
     a_dispatcher_that_sleeps_is_woken_by_sockets_and_by_workers,
+    expired_keys_go_without_being_asked_for,
 );
 
 fn requests_of_one_connection_are_answered_in_order(io: &str) {
@@ -151,4 +152,26 @@ fn a_dispatcher_that_sleeps_is_woken_by_sockets_and_by_workers(io: &str) {
     for _ in 0..20 {
         client.ask("SPIN 3000\r\nPING\r\n", "+OK\r\n+PONG\r\n");
     }
+}
+
+fn expired_keys_go_without_being_asked_for(io: &str) {
+    let server = Server::start(io, &[]);
+    let mut client = server.client();
+    client.send("SET kept v\r\n");
+    client.expect("+OK\r\n");
+    for index in 0..50 {
+        client.ask(&format!("SET key:{index} v PX 1\r\n"), "+OK\r\n");
+    }
+    wait_until("they are gone", || {
+        client.send("DBSIZE\r\n");
+        let mut reply = Vec::new();
+        while !reply.ends_with(b"\n") {
+            let mut byte = [0];
+            client.stream.read_exact(&mut byte).unwrap();
+            reply.push(byte[0]);
+        }
+        reply == b":1\r\n"
+    });
+    // A sweep is no request of a client: nothing else is answered by its end.
+    client.ask("SPIN 10\r\nGET kept\r\n", "+OK\r\n$1\r\nv\r\n");
 }
