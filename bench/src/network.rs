@@ -9,7 +9,7 @@ mod document;
 mod served;
 mod table;
 
-pub use contender::{Contender, UnknownContender};
+pub use contender::{Contender, Shares, UnknownContender};
 pub use document::{Contest, Document, Entry, FORMAT};
 pub use served::{Served, ServedError};
 pub use table::render;
@@ -183,7 +183,9 @@ impl Plan {
         job: &Job,
         live: &Arc<Live>,
     ) -> Result<(RunRow, Measured), NetworkError> {
-        let served = Served::start(who, &self.server_cpus)?;
+        let is_shared = self.server_cpus.contains(self.generator_cpu);
+        let shares = if is_shared { Shares::Yes } else { Shares::No };
+        let served = Served::start(who, &self.server_cpus, shares)?;
         let job = Job { target: served.address().to_string(), ..job.clone() };
         let endpoint = Endpoint::parse(&job.target, Reach::Loopback)?;
         if job.traffic.reads_keys() && who.has_a_store() {

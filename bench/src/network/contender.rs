@@ -20,6 +20,15 @@ pub enum Contender {
     Peer(Peer),
 }
 
+/// Whether a server may use the generator's CPU, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shares {
+    /// It may.
+    Yes,
+    /// It has CPUs of its own.
+    No,
+}
+
 /// No contender is called so.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("there is no server `{name}`; there are: {}", names().join(", "))]
@@ -59,9 +68,10 @@ impl Contender {
         self != Self::Peer(Peer::SpinningEcho)
     }
 
-    /// The command that starts it on any free port. `folder` has this project's programs.
+    /// The command that starts it on any free port, beside the generator on the same CPU if it
+    /// `shares` that. `folder` has this project's programs.
     #[must_use]
-    pub fn command(self, folder: &Path) -> Command {
+    pub(super) fn command(self, folder: &Path, shares: Shares) -> Command {
         let program = |name: &str| -> PathBuf { folder.join(name) };
         let mut command;
         match self {
@@ -72,6 +82,9 @@ impl Contender {
             Self::Revenant | Self::RevenantWorkers => {
                 command = Command::new(program("revenant-server"));
                 command.args(["--inline", if self == Self::Revenant { "true" } else { "false" }]);
+                if shares == Shares::Yes {
+                    command.arg("--share-cpu");
+                }
             }
         }
         command.args(["--listen", "127.0.0.1:0"]);

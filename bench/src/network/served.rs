@@ -8,7 +8,7 @@ use std::thread;
 use revenant::cpu::CpuSet;
 use thiserror::Error;
 
-use super::Contender;
+use super::{Contender, Shares};
 use crate::affinity;
 
 /// Why a server does not serve.
@@ -42,11 +42,15 @@ impl Served {
     ///
     /// # Errors
     /// When it cannot be started, or ends at once.
-    pub fn start(contender: Contender, cpus: &CpuSet) -> Result<Self, ServedError> {
+    pub fn start(
+        contender: Contender,
+        cpus: &CpuSet,
+        shares: Shares,
+    ) -> Result<Self, ServedError> {
         let start_error = |source| ServedError::Start { contender, source };
         let program = std::env::current_exe().map_err(start_error)?;
         let folder = program.parent().expect("a program lies in a folder");
-        let mut command = contender.command(folder);
+        let mut command = contender.command(folder, shares);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         // A child inherits the CPUs of the thread that starts it: one that does nothing else.
         let spawned = thread::scope(|scope| {
