@@ -149,9 +149,14 @@ fn run_body(run: &RunRow) -> String {
         || "at no rate of its own".to_owned(),
         |rate_rps| format!("{} requests/s", amount(rate_rps)),
     );
-    let faults: Vec<String> = run.faults().iter().map(|fault| escaped(fault)).collect();
-    let verdict =
-        if run.valid { String::new() } else { format!(" INVALID: {}", faults.join("; ")) };
+    // By name: what each says is below, and would make the table wider than any page.
+    let faults = run.faults();
+    let names = faults.iter().map(|fault| escaped(fault.split(':').next().unwrap_or(fault)));
+    let verdict = if run.valid {
+        String::new()
+    } else {
+        format!(" INVALID ({})", names.collect::<Vec<_>>().join(", "))
+    };
     let cpus = run.server.as_ref().and_then(|server| server.cpus);
     let cpus = cpus.map_or_else(String::new, |cpus| format!("; server {cpus:.2} CPUs"));
     let rows: String = run.classes.iter().map(class_row).collect();
