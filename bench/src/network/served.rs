@@ -42,11 +42,7 @@ impl Served {
     ///
     /// # Errors
     /// When it cannot be started, or ends at once.
-    pub fn start(
-        contender: Contender,
-        cpus: &CpuSet,
-        shares: Shares,
-    ) -> Result<Self, ServedError> {
+    pub fn start(contender: Contender, cpus: &CpuSet, shares: Shares) -> Result<Self, ServedError> {
         let start_error = |source| ServedError::Start { contender, source };
         let program = std::env::current_exe().map_err(start_error)?;
         let folder = program.parent().expect("a program lies in a folder");
