@@ -310,7 +310,7 @@ pub(crate) struct Network {
     pub(crate) closed: Option<u32>,
 
     /// Connections. A request takes one on which no other is under way, if there is one.
-    #[arg(long, value_name = "N", default_value = "64")]
+    #[arg(long, value_name = "N", default_value = "512")]
     pub(crate) connections: u32,
 
     /// Keys in the store, of 64 bytes each.

@@ -149,6 +149,7 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
             tasks_max: self.settings.tasks_max,
             classes: self.settings.classes.len(),
             spin_ns,
+            is_cramped,
             stack_bytes: self.settings.stack_bytes,
             ring_messages: RING_MESSAGES,
             topology: Topology::of_this_machine()?,
@@ -173,8 +174,9 @@ impl<P: Policy + Send + 'static, I: Ingress + 'static> Builder<P, I> {
             ingress: self.ingress,
             admission: Arc::clone(&admission),
             recorder,
-            must_sleep: is_cramped || self.settings.shares_dispatcher_cpu,
-            spin_ns: options.spin_ns,
+            is_cramped,
+            must_sleep: self.settings.shares_dispatcher_cpu,
+            spin_ns: self.settings.spin.as_nanos() as u64,
         };
         let crew = AnyCrew::Threads(crew);
         let parts = Parts { shared, admission, names, reader, crew, is_cramped, chosen };

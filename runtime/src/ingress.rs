@@ -11,7 +11,10 @@ use crate::sync::{AtomicBool, Ordering};
 use crate::task::TaskId;
 
 /// Brings requests to the dispatcher from its own thread: a generator, a network ring. Polled once a
-/// turn, so that one CPU serves both; it must neither block nor allocate.
+/// turn, so that one CPU serves both. It must not wait for a lock that a request may hold while it is
+/// preempted, the allocator's among them: nobody else could have the request go on. An ingress that
+/// allocates therefore runs its requests in [`crate::Context::no_preempt`], with
+/// [`crate::Context::relent`] as their safepoints.
 pub trait Ingress: Send {
     /// Takes in what has arrived by `now_ns` (CLOCK_MONOTONIC).
     fn poll(&mut self, now_ns: u64, admission: &Admission);

@@ -363,15 +363,15 @@ fn jobs_max(config: &Config) -> usize {
 }
 
 fn settings(config: &Config, clients_max: usize) -> Settings {
-    // Polling would take the CPU from those it is shared with.
+    // Polling would take the CPU from those it is shared with: others, or workers with requests.
     let is_single = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1);
-    let is_cramped = is_single || config.shares_cpu;
     Settings {
         clients_max,
         jobs_max: jobs_max(config),
         allowance: config.allowance,
         is_inline: config.is_inline,
-        spin_ns: if is_cramped { 0 } else { config.spin.as_nanos() },
+        spin_ns: if config.shares_cpu { 0 } else { config.spin.as_nanos() },
+        spins_beside_jobs: !is_single,
         drain_ns: config.drain.as_nanos(),
         windows: config.classes.map(|class| (class.wait_ns, class.in_flight)),
     }

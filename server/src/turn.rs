@@ -30,8 +30,9 @@ pub fn atomically<R>(turn: &dyn Turn, section: impl FnOnce() -> R) -> R {
 }
 
 impl Turn for Context<'_> {
+    /// The only place where a worker's command is preempted; see [`crate::worker`].
     fn safepoint(&self) {
-        Context::safepoint(self);
+        self.relent();
     }
 
     fn is_cancelled(&self) -> bool {

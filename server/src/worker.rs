@@ -1,5 +1,8 @@
 //! What workers do: run a job's command and leave the reply in its place. The dispatcher hears of it
 //! from the runtime, so a worker wakes nobody.
+//!
+//! A command is preempted at its safepoints only. Anywhere else it may hold a lock that the dispatcher
+//! needs, the allocator's above all, and the dispatcher is who would have it go on.
 
 use std::sync::Arc;
 
@@ -16,7 +19,9 @@ pub fn handler(places: Places, service: Arc<Service>) -> Arc<Handler> {
         let mut job = open(&places[place as usize]);
         let Job { request, command, reply } = &mut *job;
         if let Some(command) = command {
-            command.run(request, &service, context, &mut Reply::to(request, reply));
+            context.no_preempt(|| {
+                command.run(request, &service, context, &mut Reply::to(request, reply));
+            });
         }
     })
 }

@@ -87,6 +87,7 @@ impl World for ThreadsWorld {
         let allowed = placement::allowed_cpus().expect("the affinity mask can be read");
         assert!(allowed.len() >= cpus, "this body needs {cpus} CPUs, and there are {allowed}");
         let (threads, crew) = start(&Options {
+            is_cramped: false,
             worker_cpus: allowed.iter().take(cpus).collect(),
             allowed_cpus: allowed,
             workers_per_cpu: 16,

@@ -42,6 +42,8 @@ pub struct Settings {
     pub is_inline: bool,
     /// How long the network is polled after the last event before it is slept on.
     pub spin_ns: u64,
+    /// Whether it does so while workers have requests: not on their CPU.
+    pub spins_beside_jobs: bool,
     /// How long a shutdown waits for requests under way.
     pub drain_ns: u64,
     /// By class: how long its requests may wait, and how many may be under way.
@@ -308,9 +310,10 @@ impl Desk {
 
     /// When the network wants to be looked at next.
     pub(super) fn next_ns(&self, now_ns: u64) -> Option<u64> {
-        let is_busy =
-            now_ns.saturating_sub(self.active_ns) < self.settings.spin_ns || !self.dirty.is_empty();
-        let is_busy = is_busy || !self.ready_ports.is_empty();
+        let may_spin = self.settings.spins_beside_jobs || self.jobs.is_empty();
+        let was_active = now_ns.saturating_sub(self.active_ns) < self.settings.spin_ns;
+        let has_news = !self.dirty.is_empty() || !self.ready_ports.is_empty();
+        let is_busy = has_news || (may_spin && was_active);
         if is_busy { None } else { Some(self.next_drain_ns(now_ns).unwrap_or(u64::MAX)) }
     }
 }

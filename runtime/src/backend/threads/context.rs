@@ -43,6 +43,13 @@ impl Context<'_> {
         section()
     }
 
+    /// A safepoint that counts within [`Self::no_preempt`], too: for work that must not be preempted
+    /// anywhere else, as it now and then holds what others cannot wait for. Hold nothing here.
+    #[inline]
+    pub fn relent(&self) {
+        self.worker.relent();
+    }
+
     /// Whether the requester has lost interest: cancelled, past its deadline, or the runtime is
     /// shutting down. Long work should look now and then, and return early.
     pub fn is_cancelled(&self) -> bool {

@@ -31,7 +31,9 @@ pub(crate) struct Dispatcher<P, I> {
     pub(crate) ingress: I,
     pub(crate) admission: Arc<Admission>,
     pub(crate) recorder: StageRecorder,
-    /// Others want this CPU, workers perhaps: spinning would take it from them.
+    /// Workers share this CPU: spinning while there are tasks would take it from them.
+    pub(crate) is_cramped: bool,
+    /// So do others, who always want it.
     pub(crate) must_sleep: bool,
     pub(crate) spin_ns: u64,
 }
@@ -104,13 +106,18 @@ impl<P: Policy, I: Ingress> Dispatcher<P, I> {
 
     fn is_idle(&self, turn: Turn) -> bool {
         let did_nothing = turn.messages == 0 && turn.committed == 0 && self.threads.is_quiet();
-        let has_nothing = self.must_sleep || self.agent.enclave().tasks_live() == 0;
-        did_nothing && has_nothing
+        let may_sleep_beside_tasks = self.must_sleep || self.is_cramped;
+        did_nothing && (may_sleep_beside_tasks || !self.has_tasks())
+    }
+
+    fn has_tasks(&self) -> bool {
+        self.agent.enclave().tasks_live() > 0
     }
 
     /// Sleeps if there has been nothing to do for a while.
     fn maybe_sleep(&mut self, now_ns: u64, idle_since_ns: u64, turn: Turn) {
-        if !self.must_sleep && now_ns - idle_since_ns < self.spin_ns {
+        let may_spin = !self.must_sleep && !self.has_tasks();
+        if may_spin && now_ns - idle_since_ns < self.spin_ns {
             return;
         }
         let Some(wake_ns) = self.ingress.next_ns(now_ns) else { return };

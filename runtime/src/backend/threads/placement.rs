@@ -57,9 +57,16 @@ pub(crate) enum KernelPolicy {
     Prompt,
     /// Does not preempt on wake-up: whoever wakes a successor gets to park before it runs.
     Batch,
+    /// The same with a tenth of the weight: beside a dispatcher on the same CPU, which must be owed
+    /// CPU time whenever it wakes up, or EEVDF would let the worker finish its slice first.
+    Meek,
     /// Runs only when nothing else on the CPU wants to.
     Idle,
 }
+
+/// A tenth of the weight of the others. Halved, a dispatcher that had a burst of requests waits for
+/// 3 ms now and then; doubled, other processes on the CPU leave the workers nothing.
+const MEEK_NICE: i32 = 10;
 
 /// The shortest slice the kernel grants.
 const PROMPT_SLICE_NS: u64 = 100_000;
@@ -67,15 +74,17 @@ const PROMPT_SLICE_NS: u64 = 100_000;
 /// Puts the calling thread under `policy`; refused silently by some sandboxes, where the default
 /// policy merely costs an extra switch now and then.
 pub(crate) fn adopt(policy: KernelPolicy) {
-    let (number, slice_ns) = match policy {
-        KernelPolicy::Prompt => (libc::SCHED_OTHER, PROMPT_SLICE_NS),
-        KernelPolicy::Batch => (libc::SCHED_BATCH, 0),
-        KernelPolicy::Idle => (libc::SCHED_IDLE, 0),
+    let (number, nice, slice_ns) = match policy {
+        KernelPolicy::Prompt => (libc::SCHED_OTHER, 0, PROMPT_SLICE_NS),
+        KernelPolicy::Batch => (libc::SCHED_BATCH, 0, 0),
+        KernelPolicy::Meek => (libc::SCHED_BATCH, MEEK_NICE, 0),
+        KernelPolicy::Idle => (libc::SCHED_IDLE, 0, 0),
     };
     // SAFETY: all zeroes are a valid set of attributes.
     let mut attributes: libc::sched_attr = unsafe { std::mem::zeroed() };
     attributes.size = size_of::<libc::sched_attr>() as u32;
     attributes.sched_policy = number as u32;
+    attributes.sched_nice = nice;
     // The kernel calls the slice of a fair thread its runtime; 0 is the default.
     attributes.sched_runtime = slice_ns;
     const NO_FLAGS: libc::c_uint = 0;

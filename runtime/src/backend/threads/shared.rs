@@ -67,6 +67,8 @@ pub(crate) struct Shared {
     pub(super) heartbeat: CachePadded<AtomicU64>,
     /// How long an idle thread polls before it sleeps.
     pub(super) spin_ns: u64,
+    /// Dispatcher and workers share a CPU.
+    pub(super) is_cramped: bool,
     classes: Box<[ClassGauge]>,
     mode: CachePadded<AtomicU32>,
     /// The dispatcher sleeps by it when there is nothing to do.
@@ -82,11 +84,12 @@ pub(super) struct Parts {
     pub(super) classes: Vec<ClassGauge>,
     pub(super) tasks_max: usize,
     pub(super) spin_ns: u64,
+    pub(super) is_cramped: bool,
 }
 
 impl Shared {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { lanes, workers, classes, tasks_max, spin_ns } = parts;
+        let Parts { lanes, workers, classes, tasks_max, spin_ns, is_cramped } = parts;
         Self {
             table: Table::new(tasks_max),
             submitted: ArrayQueue::new(tasks_max),
@@ -97,6 +100,7 @@ impl Shared {
             counters: Counters::default(),
             heartbeat: CachePadded::default(),
             spin_ns,
+            is_cramped,
             mode: CachePadded::default(),
             dispatcher_bell: CachePadded::default(),
             aborting: AtomicBool::new(false),

@@ -39,6 +39,8 @@ pub struct Options {
     pub classes: usize,
     /// How long an idle owner polls before it sleeps.
     pub spin_ns: u64,
+    /// The dispatcher runs on a CPU of the workers: they let it go first.
+    pub is_cramped: bool,
     /// Stack of each thread.
     pub stack_bytes: usize,
     /// Messages a CPU's ring holds, a power of two.
@@ -94,6 +96,7 @@ pub(super) fn assemble(options: &Options) -> (Arc<Shared>, Vec<Consumer>) {
         classes: (0..options.classes).map(|_| ClassGauge::default()).collect(),
         tasks_max: options.tasks_max,
         spin_ns: options.spin_ns,
+        is_cramped: options.is_cramped,
     }));
     (shared, rings)
 }

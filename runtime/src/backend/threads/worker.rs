@@ -107,6 +107,22 @@ impl Worker {
         }
     }
 
+    /// A safepoint that counts while preemption is forbidden, too.
+    #[inline]
+    pub(super) fn relent(&self) {
+        if !self.is_asked() && !self.deferred.load(Ordering::Relaxed) {
+            return;
+        }
+        let depth = self.forbidden.load(Ordering::Relaxed);
+        self.forbidden.store(0, Ordering::Relaxed);
+        self.deferred.store(false, Ordering::Relaxed);
+        // As in `forbid_preemption`: the handler runs on this thread.
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+        preempt::at_safepoint();
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+        self.forbidden.store(depth, Ordering::Relaxed);
+    }
+
     /// Keeps signals and safepoints from preempting until the guard is dropped.
     #[inline]
     pub(super) fn forbid_preemption(&self) -> PreemptionForbidden<'_> {

@@ -17,7 +17,8 @@ const OWNER_SLEEP: Duration = Duration::from_millis(100);
 /// The body of a worker's thread. `first` owns its CPU from the start.
 pub(in crate::backend::threads) fn main(shared: Arc<Shared>, id: WorkerId, first: bool) {
     let worker = shared.worker(id);
-    placement::adopt(KernelPolicy::Batch);
+    let is_cramped = shared.is_cramped;
+    placement::adopt(if is_cramped { KernelPolicy::Meek } else { KernelPolicy::Batch });
     worker.cpu_clock.store(clock::own_cpu_clock(), Ordering::Relaxed);
     // Release pairs with the acquire of whoever waits for the thread to be ready.
     worker.tid.store(placement::own_tid(), Ordering::Release);
