@@ -329,7 +329,7 @@ pub(crate) struct Network {
     #[arg(long, value_name = "CPU")]
     pub(crate) generator_cpu: Option<u16>,
 
-    /// Servers may use the generator's CPU, too.
+    /// Servers may use the generator's CPU, too. It then gives way to them.
     #[arg(long)]
     pub(crate) share: bool,
 

@@ -28,6 +28,10 @@ use thiserror::Error;
 /// The closed loop that finds a capacity measures for so long.
 const CAPACITY_NS: u64 = 2_000_000_000;
 
+/// Niceness of a generator that shares its CPU with servers: it spins, and a fair share for it would
+/// keep each of them waiting for its slice.
+const SHARED_NICE: i32 = 10;
+
 /// A search ends when its bracket is within 5 %.
 const PRECISION: f64 = 1.05;
 
@@ -194,7 +198,8 @@ impl Plan {
         }
         let observer = Observer::new(Some(served.pid()), None)?;
         let cpu = Some(u32::from(self.generator_cpu.0));
-        let mut here = Here { reach: Reach::Loopback, cpu, trace: None };
+        let nice = if is_shared { SHARED_NICE } else { 0 };
+        let mut here = Here { reach: Reach::Loopback, cpu, nice, trace: None };
         let (pace, seed) = (job.pace, job.seed);
         let live = Arc::clone(live);
         let mut experiment = Experiment { job, source: &mut here, observer, live };

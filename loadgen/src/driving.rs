@@ -44,7 +44,7 @@ pub(crate) fn drive(options: Drive) -> Result<ExitCode, Failure> {
     let live = Arc::new(Live::default());
     stop_on_ctrl_c(&live).map_err(Failure::Broken)?;
     let reach = if options.run.allow_remote { Reach::Anywhere } else { Reach::Loopback };
-    let mut here = Here { reach, cpu: options.run.cpu, trace };
+    let mut here = Here { reach, cpu: options.run.cpu, nice: 0, trace };
     let mut crew = Crew::new(&options.run.agents).map_err(Failure::bad_input)?;
     let source: &mut dyn Source = if options.run.agents.is_empty() { &mut here } else { &mut crew };
     let observer = observer(&options, reach)?;

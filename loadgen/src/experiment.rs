@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::process::setpriority_process;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use thiserror::Error;
 
@@ -59,6 +60,8 @@ pub struct Here {
     pub reach: Reach,
     /// CPU the generator is kept on.
     pub cpu: Option<u32>,
+    /// Its niceness: above 0, a server that shares its CPU goes first.
+    pub nice: i32,
     /// Times to replay, of jobs that ask for it.
     pub trace: Option<Trace>,
 }
@@ -75,10 +78,14 @@ impl Here {
         generator: Generator,
         live: &Arc<Live>,
     ) -> Result<Running, ExperimentError> {
-        let (live, cpu) = (Arc::clone(live), self.cpu);
+        let (live, cpu, nice) = (Arc::clone(live), self.cpu, self.nice);
         let run = move || {
             if let Some(cpu) = cpu {
                 confine(cpu)?;
+            }
+            if nice > 0 {
+                // Of this thread alone. Nobody is refused less of a claim.
+                let _granted = setpriority_process(None, nice);
             }
             Ok(generator.run(&live))
         };

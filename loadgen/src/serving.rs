@@ -10,7 +10,7 @@ use crate::{Failure, cli};
 /// Serves coordinators until the process is ended.
 pub(crate) fn serve(options: &cli::Agent) -> Result<ExitCode, Failure> {
     let reach = if options.allow_remote { Reach::Anywhere } else { Reach::Loopback };
-    let here = Here { reach, cpu: options.cpu, trace: None };
+    let here = Here { reach, cpu: options.cpu, nice: 0, trace: None };
     let agent = Agent::listen(&options.listen, here).map_err(Failure::bad_input)?;
     let address = agent.address().map_err(Failure::broken)?;
     tell(&format!("waiting for a coordinator on {address}\n"));
