@@ -139,7 +139,7 @@ const GROUPS: &[Group] = &[
     },
     Group {
         about: "one remote commit",
-        names: &["remote-commit", "remote-schedule"],
+        names: &["remote-commit", "remote-target", "remote-schedule"],
         measure: batch::single,
     },
     Group {

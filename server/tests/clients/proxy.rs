@@ -12,7 +12,7 @@ fn nutcracker_spreads_keys_over_two_servers() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     write!(
         file,
-        "pool:\n  listen: 127.0.0.1:{port}\n  hash: fnv1a_64\n  distribution: ketama\n  \
+        "pool:\n  listen: 127.0.0.1:{port}\n  hash: md5\n  distribution: ketama\n  \
          redis: true\n  servers:\n   - 127.0.0.1:{}:1\n   - 127.0.0.1:{}:1\n",
         one.port, other.port
     )
