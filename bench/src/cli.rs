@@ -357,26 +357,6 @@ pub(crate) struct Peering {
     pub(crate) listen: SocketAddr,
 }
 
-/// Reads the command line. On help and on bad input, the text to print and the exit code.
-pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Cli, (String, u8)> {
-    Cli::try_parse_from(arguments).map_err(|error| {
-        let text = error.render().to_string();
-        if !error.use_stderr() || error.exit_code() == 0 {
-            return (text, 0);
-        }
-        if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            return (text, BAD_INPUT);
-        }
-        // clap explains itself over several paragraphs; the first says what is wrong.
-        let first: Vec<&str> =
-            text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-        (format!("{}; --help shows what there is\n", first.join(" ")), BAD_INPUT)
-    })
-}
-
-/// Exit code of bad input: nothing was run.
-pub(crate) const BAD_INPUT: u8 = 2;
-
 fn protocol(text: &str) -> Result<Protocol, String> {
     match text {
         "native" => Ok(Protocol::Native),
@@ -447,10 +427,12 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
+    use revenant_loadgen::command_line::{self, BAD_INPUT};
+
     use super::*;
 
     fn read_line(line: &str) -> Result<Cli, (String, u8)> {
-        read(line.split_whitespace().map(str::to_owned))
+        command_line::read(line.split_whitespace().map(str::to_owned))
     }
 
     #[test]

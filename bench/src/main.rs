@@ -11,7 +11,9 @@ mod simulating;
 
 use std::process::ExitCode;
 
-use cli::{BAD_INPUT, Command};
+use revenant_loadgen::command_line::{self, BAD_INPUT};
+
+use cli::{Cli, Command};
 
 /// Why the program ends without what it was asked for.
 enum Failure {
@@ -22,7 +24,7 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
-    let cli = match cli::read(std::env::args()) {
+    let cli = match command_line::read::<Cli>(std::env::args()) {
         Ok(cli) => cli,
         Err((text, 0)) => {
             print!("{text}");

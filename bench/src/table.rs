@@ -1,14 +1,12 @@
 //! The results as a table for terminals of 120 columns.
 
-use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, Width};
+use comfy_table::{ColumnConstraint, Table, Width};
+use revenant_loadgen::sheet::{fit, ruled, trimmed, wrapped};
 
 use crate::comparison::{Comparison, Line, LoadGroup};
 use crate::document::Document;
 use crate::quantity::{amount, ratio, time_or_none};
 use crate::row::Row;
-
-/// Widest line.
-const COLUMNS_MAX: u16 = 120;
 
 /// Mark of a row whose runs stayed disturbed.
 pub const UNCLEAN_MARK: &str = "*";
@@ -27,15 +25,11 @@ pub fn render(document: &Document) -> String {
     for line in legend(document, &comparison) {
         text += &wrapped(&line);
     }
-    // The table library pads every line to full width, which copies badly.
-    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    trimmed(&text)
 }
 
 fn layout(comparison: &Comparison) -> Table {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.style_mut().row_separator = LineStyle::none();
-    table.set_header(header(comparison));
+    let mut table = ruled(header(comparison));
     for (index, group) in comparison.loads.iter().enumerate() {
         if index > 0 {
             table.add_row([""]);
@@ -44,15 +38,9 @@ fn layout(comparison: &Comparison) -> Table {
             table.add_row(cells(group, line, index == 0));
         }
     }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 1));
-        if index != 1 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    fit(&mut table, &[1]);
     let name = ColumnConstraint::UpperBoundary(Width::Fixed(20));
     table.column_mut(1).expect("the column of systems").set_constraint(name);
-    table.set_width(COLUMNS_MAX);
     table
 }
 
@@ -132,23 +120,6 @@ fn notes(document: &Document) -> Vec<String> {
     notes
 }
 
-/// Breaks an entry at spaces; lines after the first are indented. A single word that is too long,
-/// a path, stays whole: cut in two it could not be copied.
-fn wrapped(entry: &str) -> String {
-    let mut text = String::from(" ");
-    let mut used = 1;
-    for word in entry.split_whitespace() {
-        if used > 3 && used + 1 + word.chars().count() > usize::from(COLUMNS_MAX) {
-            text += "\n  ";
-            used = 2;
-        }
-        text.push(' ');
-        text += word;
-        used += 1 + word.chars().count();
-    }
-    text + "\n"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,7 +138,10 @@ mod tests {
         let text = render(&document);
         let table: Vec<&str> = text.lines().collect();
         for line in table {
-            assert!(line.chars().count() <= usize::from(COLUMNS_MAX), "{line}");
+            assert!(
+                line.chars().count() <= usize::from(revenant_loadgen::sheet::COLUMNS_MAX),
+                "{line}"
+            );
         }
     }
 

@@ -259,26 +259,6 @@ pub(crate) struct Agent {
     pub(crate) allow_remote: bool,
 }
 
-/// Exit code of bad input: nothing was run.
-pub(crate) const BAD_INPUT: u8 = 2;
-
-/// Reads the command line. On help and on bad input, the text to print and the exit code.
-pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Cli, (String, u8)> {
-    Cli::try_parse_from(arguments).map_err(|error| {
-        let text = error.render().to_string();
-        if !error.use_stderr() || error.exit_code() == 0 {
-            return (text, 0);
-        }
-        if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            return (text, BAD_INPUT);
-        }
-        // clap explains itself over several paragraphs; the first says what is wrong.
-        let first: Vec<&str> =
-            text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-        (format!("{}; --help shows what there is\n", first.join(" ")), BAD_INPUT)
-    })
-}
-
 fn protocol(text: &str) -> Result<Protocol, String> {
     match text {
         "resp" => Ok(Protocol::Resp),

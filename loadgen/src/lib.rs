@@ -37,6 +37,7 @@
 mod arrivals;
 pub mod chart;
 mod clock;
+pub mod command_line;
 mod crew;
 pub mod destination;
 mod dialect;
@@ -63,6 +64,7 @@ mod sample;
 mod search;
 mod service;
 mod session;
+pub mod sheet;
 mod stopwatch;
 mod tally;
 mod trace;

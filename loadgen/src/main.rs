@@ -10,7 +10,9 @@ mod watching;
 
 use std::process::ExitCode;
 
-use cli::{BAD_INPUT, Command};
+use revenant_loadgen::command_line::{self, BAD_INPUT};
+
+use cli::{Cli, Command};
 
 /// Why the program ends without what it was asked for.
 enum Failure {
@@ -31,7 +33,7 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
-    let cli = match cli::read(std::env::args()) {
+    let cli = match command_line::read::<Cli>(std::env::args()) {
         Ok(cli) => cli,
         Err((text, 0)) => {
             terminal::show(&text);

@@ -11,10 +11,8 @@ use std::thread;
 
 use revenant_server::command::{Command, CommandClass, Outcome};
 use revenant_server::config::{Config, Options};
-use revenant_server::reply::Reply;
-use revenant_server::request::Request;
-use revenant_server::server::Server;
 use revenant_server::turn::{Turn, atomically};
+use revenant_server::{reply::Reply, request::Request, server::Server};
 
 type Store = Arc<RwLock<BTreeMap<Vec<u8>, Vec<u8>>>>;
 type Handler = fn(&Store, &Request, &dyn Turn, &mut Reply<'_>) -> Outcome;
@@ -39,18 +37,14 @@ fn keep(store: &Store, request: &Request, turn: &dyn Turn, reply: &mut Reply<'_>
 /// `COUNT key`: the keys from there on, a hundred at a time; others may run in between.
 fn count(store: &Store, request: &Request, turn: &dyn Turn, reply: &mut Reply<'_>) -> Outcome {
     let (mut from, mut sum) = (request.argument(1).to_vec(), 0);
-    while let Some((keys, last)) = atomically(turn, || {
-        store
-            .read()
-            .unwrap()
-            .range(from.clone()..)
-            .map(|pair| pair.0.clone())
-            .take(100)
-            .enumerate()
-            .last()
-    }) {
-        sum += keys as i64 + 1;
-        from = [&last, &b"\0"[..]].concat();
+    let piece = |from: &Vec<u8>| -> Vec<Vec<u8>> {
+        store.read().unwrap().range(from.clone()..).take(100).map(|pair| pair.0.clone()).collect()
+    };
+    while let keys = atomically(turn, || piece(&from))
+        && let Some(last) = keys.last()
+    {
+        sum += keys.len() as i64;
+        from = [last, &b"\0"[..]].concat();
         turn.safepoint();
     }
     reply.integer(sum);

@@ -1,7 +1,8 @@
 //! A comparison as a table for terminals.
 
-use comfy_table::{CellAlignment, LineStyle, Table};
-use revenant_loadgen::quantity::{NONE, amount, time_or_none};
+use comfy_table::Table;
+use revenant_loadgen::quantity::{self, NONE, amount, time_or_none};
+use revenant_loadgen::sheet::{fit, ruled, trimmed, wrapped};
 
 use super::document::{Document, Entry};
 
@@ -21,11 +22,12 @@ const HEADER: [&str; 9] = [
 #[must_use]
 pub fn render(document: &Document) -> String {
     let contest = &document.contest;
-    let mut text = format!("{}\n{}\n", document.machine, contest.about);
-    text += &format!(
-        "generator on CPU {}, servers on CPU {}, one at a time; medians of {} runs\n\n",
-        contest.generator_cpu, contest.server_cpus, contest.seeds
-    );
+    let mut text = wrapped(&document.machine.to_string());
+    text += &wrapped(&format!(
+        "{}; generator on CPU {}, servers on CPU {}, one at a time; medians of {} runs",
+        contest.about, contest.generator_cpu, contest.server_cpus, contest.seeds
+    ));
+    text.push('\n');
     if document.entries.iter().any(|entry| entry.found.is_some()) {
         text += &searched(&document.entries);
     } else {
@@ -35,26 +37,11 @@ pub fn render(document: &Document) -> String {
     for entry in &document.entries {
         text += &remarks(entry);
     }
-    // The table library pads every line to full width, which copies badly.
-    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
-}
-
-fn empty(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.style_mut().row_separator = LineStyle::none();
-    table.set_header(header);
-    table
-}
-
-fn align(table: &mut Table, from: usize) {
-    for column in table.column_iter_mut().skip(from) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    trimmed(&text)
 }
 
 fn layout(entries: &[Entry]) -> Table {
-    let mut table = empty(&HEADER);
+    let mut table = ruled(HEADER);
     for entry in entries {
         let medians = entry.medians();
         let number = |value: Option<f64>| value.map_or(NONE.to_owned(), |v| format!("{v:.2}"));
@@ -74,20 +61,17 @@ fn layout(entries: &[Entry]) -> Table {
             ]);
         }
     }
-    align(&mut table, 2);
+    fit(&mut table, &[0, 1]);
     table
 }
 
 fn ratio(first: Option<&Entry>, entry: &Entry, class: &str) -> String {
     let of = |entry: &Entry| entry.latency_us(class, 99.0).filter(|latency| *latency > 0.0);
-    match (first.and_then(of), of(entry)) {
-        (Some(first), Some(this)) => format!("{:.2}x", this / first),
-        _ => NONE.to_owned(),
-    }
+    quantity::ratio(first.and_then(of).zip(of(entry)).map(|(first, this)| this / first))
 }
 
 fn searched(entries: &[Entry]) -> String {
-    let mut table = empty(&["server", "max req/s", "lowest search", "highest search"]);
+    let mut table = ruled(["server", "max req/s", "lowest search", "highest search"]);
     for entry in entries {
         let rate = |rate: Option<f64>| rate.map_or(NONE.to_owned(), amount);
         table.add_row([
@@ -97,7 +81,7 @@ fn searched(entries: &[Entry]) -> String {
             rate(entry.found.map(|found| found.high_rps)),
         ]);
     }
-    align(&mut table, 1);
+    fit(&mut table, &[0]);
     table.to_string()
 }
 
@@ -116,5 +100,5 @@ fn remarks(entry: &Entry) -> String {
     if let Some(late_us) = entry.medians().lateness_p99_us {
         remarks.push(format!("99 % of requests were sent at most {late_us:.1} us late"));
     }
-    format!("{}: {}\n", entry.contender, remarks.join("; "))
+    wrapped(&format!("{}: {}", entry.contender, remarks.join("; ")))
 }

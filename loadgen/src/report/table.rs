@@ -1,13 +1,11 @@
 //! The results as a table for terminals of 120 columns.
 
-use comfy_table::{CellAlignment, LineStyle, Table};
+use comfy_table::Table;
 
 use super::document::Document;
 use super::row::{ClassRow, Percentile, RunRow, is_infinite};
 use crate::quantity::{NONE, amount, time};
-
-/// Widest line.
-const COLUMNS_MAX: u16 = 120;
+use crate::sheet::{fit, ruled, trimmed, wrapped};
 
 const HEADER: [&str; 10] = [
     "rate",
@@ -33,8 +31,7 @@ pub fn render(document: &Document) -> String {
     for entry in legend(document) {
         text += &wrapped(&entry);
     }
-    // The table library pads every line to full width, which copies badly.
-    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    trimmed(&text)
 }
 
 /// What the server was asked to do, in a sentence.
@@ -70,10 +67,7 @@ fn percent(share: f64) -> f64 {
 }
 
 fn layout(document: &Document) -> Table {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.style_mut().row_separator = LineStyle::none();
-    table.set_header(HEADER);
+    let mut table = ruled(HEADER);
     for (index, run) in document.runs.iter().enumerate() {
         if index > 0 && run.classes.len() > 1 {
             table.add_row([""]);
@@ -82,13 +76,7 @@ fn layout(document: &Document) -> Table {
             table.add_row(cells(run, class, index == 0));
         }
     }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 1));
-        if index != 1 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.set_width(COLUMNS_MAX);
+    fit(&mut table, &[1]);
     table
 }
 
@@ -222,23 +210,6 @@ fn spent(server: &crate::observe::Observed) -> Vec<String> {
     notes
 }
 
-/// Breaks an entry at spaces; lines after the first are indented. A single word that is too long
-/// stays whole: cut in two it could not be copied.
-fn wrapped(entry: &str) -> String {
-    let mut text = String::from(" ");
-    let mut used = 1;
-    for word in entry.split_whitespace() {
-        if used > 3 && used + 1 + word.chars().count() > usize::from(COLUMNS_MAX) {
-            text += "\n  ";
-            used = 2;
-        }
-        text.push(' ');
-        text += word;
-        used += 1 + word.chars().count();
-    }
-    text + "\n"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,7 +222,7 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         for line in text.lines() {
-            assert!(line.chars().count() <= usize::from(COLUMNS_MAX), "{line}");
+            assert!(line.chars().count() <= usize::from(crate::sheet::COLUMNS_MAX), "{line}");
         }
     }
 

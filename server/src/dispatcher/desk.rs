@@ -14,7 +14,7 @@ use crate::command::CommandClass;
 use crate::connection::{Allowance, Connection, Ending};
 use crate::counters::Counters;
 use crate::failure::Failure;
-use crate::job::{Job, Jobs, Origin};
+use crate::job::{Errand, Job, Jobs, Origin};
 use crate::overload::{Over, Window};
 use crate::reply::Reply;
 use crate::request::Request;
@@ -228,6 +228,7 @@ impl Desk {
             waited_ns,
             service_ns: completion.runtime_ns,
         });
+        trace(&errand, completion);
         self.active_ns = self.active_ns.max(completion.done_ns);
         self.finish_reply(place, completion.ending);
         let by_datagram = match errand.origin {
@@ -316,6 +317,20 @@ impl Desk {
         let is_busy = has_news || (may_spin && was_active);
         if is_busy { None } else { Some(self.next_drain_ns(now_ns).unwrap_or(u64::MAX)) }
     }
+}
+
+/// A worker's request, stage by stage, for those who ask with `RUST_LOG=revenant_server=trace`.
+fn trace(errand: &Errand, completion: &Completion) {
+    let since_arrival = |at_ns: u64| at_ns.saturating_sub(completion.arrived_ns);
+    tracing::trace!(
+        class = errand.class.name(),
+        started_ns = since_arrival(completion.started_ns),
+        done_ns = since_arrival(completion.done_ns),
+        runtime_ns = completion.runtime_ns,
+        preemptions = completion.preemptions,
+        ending = ?completion.ending,
+        "request"
+    );
 }
 
 impl Drop for Desk {

@@ -86,6 +86,13 @@ impl Server {
         self.metric(&format!("connections_ended_total{{why=\"{why}\"}}"))
     }
 
+    /// What it has in memory.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim_end_matches("kB").trim().parse().unwrap()
+    }
+
     pub(crate) fn terminate(&self) {
         let process = libc::pid_t::try_from(self.child.id()).unwrap();
         // SAFETY: the child is ours and has not been waited for, so its number is still its own.
@@ -103,6 +110,18 @@ impl Drop for Server {
         let _ended_already = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+/// Lets this process have so many descriptors, as far as its hard limit goes.
+pub(crate) fn allow_descriptors(wanted: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let room = limit.maximum.unwrap_or(u64::MAX);
+    assert!(
+        room >= wanted,
+        "needs {wanted} open files: raise the hard limit of {room} (ulimit -Hn)"
+    );
+    setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }).unwrap();
 }
 
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {

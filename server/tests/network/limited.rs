@@ -1,17 +1,19 @@
 //! Clients that want too much, or too little, and what others notice of it: nothing.
 
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use revenant_wire::native::{Op, RequestHeader, Status, encode_request};
 
-use crate::fixture::{Client, Server, ping, spin, wait_until};
+use crate::fixture::{Client, Server, allow_descriptors, ping, spin, wait_until};
 
 crate::on_both!(
     a_reader_that_never_reads_is_cut,
     replies_beyond_the_bound_cut_their_reader,
     a_sender_that_never_finishes_is_cut,
-    a_thousand_silent_clients_are_cut_and_cost_little,
+    a_thousand_silent_clients_are_cut,
+    ten_thousand_half_open_clients_cost_little_and_are_cut,
     one_client_too_many_is_told_so,
     a_frame_that_is_too_large_is_refused_before_it_comes,
     what_is_no_request_ends_its_connection_only,
@@ -75,13 +77,36 @@ fn a_sender_that_never_finishes_is_cut(io: &str) {
     assert_unharmed(&server, &mut other);
 }
 
-fn a_thousand_silent_clients_are_cut_and_cost_little(io: &str) {
+fn a_thousand_silent_clients_are_cut(io: &str) {
     let server = Server::start(io, &["--idle-timeout", "1s"]);
     let clients: Vec<_> = (0..1_000).map(|_| server.client()).collect();
     wait_until("all were taken in", || server.metric("clients_accepted_total") == 1_000.0);
     wait_until("all are cut", || server.ended("idle") == 1_000.0);
     drop(clients);
     server.client().ask("PING\r\n", "+PONG\r\n");
+}
+
+fn ten_thousand_half_open_clients_cost_little_and_are_cut(io: &str) {
+    const HALF_OPEN: usize = 10_000;
+    const MEMORY_MAX_KIB: u64 = 64 << 10;
+    // One at a time: both would need more descriptors than many systems allow.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    allow_descriptors(HALF_OPEN as u64 + 4_000);
+    let server = Server::start(io, &["--clients-max", "10100", "--frame-timeout", "3s"]);
+    let mut other = server.client();
+    assert_unharmed(&server, &mut other);
+    let before_kib = server.memory_kib();
+    let mut clients: Vec<_> = (0..HALF_OPEN).map(|_| server.client()).collect();
+    clients.iter_mut().for_each(|client| client.send("*1\r\n$4\r\nPI"));
+    // And `other`, and the one that `assert_unharmed` was.
+    let all = (HALF_OPEN + 2) as f64;
+    wait_until("all were taken in", || server.metric("clients_accepted_total") == all);
+    let added_kib = server.memory_kib().saturating_sub(before_kib);
+    assert!(added_kib < MEMORY_MAX_KIB, "{added_kib} KiB more");
+    assert_unharmed(&server, &mut other);
+    wait_until("all are cut", || server.ended("slow_sender") == HALF_OPEN as f64);
+    assert_unharmed(&server, &mut other);
 }
 
 fn one_client_too_many_is_told_so(io: &str) {
