@@ -191,6 +191,39 @@ fn never_inside_a_no_preempt_section() {
     }
 }
 
+#[test]
+fn inside_a_no_preempt_section_only_where_it_relents() {
+    let _alone = alone();
+    let runtime = restless().build().unwrap();
+    let stop = Stop::default();
+    let inside = Arc::new(Mutex::new(()));
+    let tickets: Vec<_> = (0..3)
+        .map(|_| {
+            let (stop, inside) = (stop.clone(), Arc::clone(&inside));
+            runtime.submit("work", move |context| {
+                context.no_preempt(|| {
+                    while !stop.is_set() {
+                        let held = inside.try_lock();
+                        let is_alone = held.is_ok() || revenant_has_several_cpus();
+                        super::toil(Duration::from_micros(100));
+                        assert!(is_alone, "preempted elsewhere");
+                        drop(held);
+                        context.relent();
+                    }
+                });
+            })
+        })
+        .collect();
+    wait_until("preemptions are put off, and then not", || {
+        let threads = runtime.stats().threads;
+        threads.preemptions_deferred >= 20 && threads.preempted_by_safepoint >= 20
+    });
+    stop.set();
+    for mut ticket in tickets {
+        ticket.wait_for(FOR_EVER).unwrap();
+    }
+}
+
 /// With more than one worker CPU two sections run side by side rightfully.
 fn revenant_has_several_cpus() -> bool {
     std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 2)
