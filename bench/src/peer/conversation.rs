@@ -19,6 +19,8 @@ const FRAME_MAX: usize = 64 << 20;
 /// What a client said so far and is not yet answered.
 #[derive(Debug)]
 pub(super) struct Conversation {
+    /// The first byte tells.
+    protocol: Option<Protocol>,
     input: Vec<u8>,
     used: usize,
     arguments: Vec<Range<usize>>,
@@ -61,6 +63,7 @@ impl Errand {
 impl Conversation {
     pub(super) fn new() -> Self {
         Self {
+            protocol: None,
             input: Vec::new(),
             used: 0,
             arguments: Vec::new(),
@@ -72,30 +75,24 @@ impl Conversation {
 
     /// Whether replies may come in any order.
     pub(super) fn is_concurrent(&self) -> bool {
-        self.protocol() == Some(Protocol::Native)
-    }
-
-    fn protocol(&self) -> Option<Protocol> {
-        self.input.first().map(|byte| Protocol::of_first_byte(*byte))
+        self.protocol == Some(Protocol::Native)
     }
 
     /// Bytes came.
     pub(super) fn receive(&mut self, bytes: &[u8]) {
-        // All but the first byte, which tells the protocol.
-        if self.used > 1 {
-            self.input.drain(1..self.used);
-            self.used = 1;
-        }
+        self.input.drain(..self.used);
+        self.used = 0;
         self.input.extend_from_slice(bytes);
+        let first = self.input.first();
+        self.protocol = self.protocol.or(first.map(|byte| Protocol::of_first_byte(*byte)));
     }
 
     /// The next request that is to be executed. What belongs to the session is answered into `out`
     /// on the way.
     pub(super) fn next(&mut self, service: &Service, out: &mut Vec<u8>) -> Step {
         while !self.is_over {
-            let Some(protocol) = self.protocol() else { return Step::Wait };
-            let begin = if self.used == 0 { 0 } else { self.used };
-            let rest = (protocol, &self.input[begin..]);
+            let Some(protocol) = self.protocol else { return Step::Wait };
+            let rest = (protocol, &self.input[self.used..]);
             let limits = Limits::within(FRAME_MAX);
             let read = frame::read(rest, &limits, &mut self.arguments, &mut self.request);
             let frame = match read {
@@ -107,8 +104,7 @@ impl Conversation {
                     break;
                 }
             };
-            self.used = begin + frame.length;
-            self.arguments.clear();
+            self.used += frame.length;
             let found = match frame.meaning {
                 Ok(()) if self.request.argument_count() == 0 => continue,
                 Ok(()) => Command::find(&self.request, &self.session, service),

@@ -51,7 +51,8 @@ static __always_inline void set_slice(struct task_struct *p, u64 slice_ns)
  * | CLAIMED | NONE    | the same commit: the task could not be moved; or it runs already |
  * | CLAIMED | BOUNCED | the task came back before the commit was over; the commit will report it |
  * | BOUNCED | NONE    | that commit |
- * | MOVED   | NONE    | the task runs; or it came back: TASK_LATCH_FAILED |
+ * | MOVED   | NONE    | the task runs; or it came back: TASK_LATCH_FAILED; or the offer was void |
+ * | NONE    | MOVED   | `dispatch` takes an offer |
  * | NONE    | ARMED   | a commit of a CPU's latch, which `dispatch` will look at |
  * | ARMED   | MOVED   | `dispatch` on that CPU took it |
  * | ARMED   | NONE    | the batch was rolled back; or the task changed: TASK_LATCH_FAILED |

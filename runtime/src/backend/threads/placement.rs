@@ -64,9 +64,13 @@ pub(crate) enum KernelPolicy {
     Idle,
 }
 
-/// A tenth of the weight of the others. Halved, a dispatcher that had a burst of requests waits for
-/// 3 ms now and then; doubled, other processes on the CPU leave the workers nothing.
+/// Added to the niceness of a meek thread, which then has a tenth of the weight. With all of it, every
+/// tenth request of a busy server waited for the rest of a worker's slice, 2 to 3 ms; with a hundredth
+/// (19), other processes on the CPU would leave the workers nothing.
 const MEEK_NICE: i32 = 10;
+
+/// The most there is.
+const NICE_MAX: i32 = 19;
 
 /// The shortest slice the kernel grants.
 const PROMPT_SLICE_NS: u64 = 100_000;
@@ -74,11 +78,14 @@ const PROMPT_SLICE_NS: u64 = 100_000;
 /// Puts the calling thread under `policy`; refused silently by some sandboxes, where the default
 /// policy merely costs an extra switch now and then.
 pub(crate) fn adopt(policy: KernelPolicy) {
+    // A process that was started nice stays so; less would take a privilege, and the call refuse all.
+    // SAFETY: has no preconditions; 0 is the caller.
+    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
     let (number, nice, slice_ns) = match policy {
-        KernelPolicy::Prompt => (libc::SCHED_OTHER, 0, PROMPT_SLICE_NS),
-        KernelPolicy::Batch => (libc::SCHED_BATCH, 0, 0),
-        KernelPolicy::Meek => (libc::SCHED_BATCH, MEEK_NICE, 0),
-        KernelPolicy::Idle => (libc::SCHED_IDLE, 0, 0),
+        KernelPolicy::Prompt => (libc::SCHED_OTHER, nice, PROMPT_SLICE_NS),
+        KernelPolicy::Batch => (libc::SCHED_BATCH, nice, 0),
+        KernelPolicy::Meek => (libc::SCHED_BATCH, (nice + MEEK_NICE).min(NICE_MAX), 0),
+        KernelPolicy::Idle => (libc::SCHED_IDLE, nice, 0),
     };
     // SAFETY: all zeroes are a valid set of attributes.
     let mut attributes: libc::sched_attr = unsafe { std::mem::zeroed() };
@@ -96,4 +103,29 @@ pub(crate) fn adopt(policy: KernelPolicy) {
 pub(super) fn own_tid() -> libc::pid_t {
     // SAFETY: has no preconditions.
     unsafe { libc::gettid() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel's policy and niceness of a thread of niceness 5 that adopts a policy.
+    fn adopted(policy: KernelPolicy) -> (i32, i32) {
+        let adopt_one = move || {
+            // SAFETY: has no preconditions; of this thread alone.
+            assert_eq!(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 5) }, 0);
+            adopt(policy);
+            // SAFETY: has no preconditions; 0 is the caller.
+            unsafe { (libc::sched_getscheduler(0), libc::getpriority(libc::PRIO_PROCESS, 0)) }
+        };
+        std::thread::spawn(adopt_one).join().unwrap()
+    }
+
+    #[test]
+    fn a_thread_that_was_nice_is_no_less_so_afterwards() {
+        assert_eq!(adopted(KernelPolicy::Prompt), (libc::SCHED_OTHER, 5));
+        assert_eq!(adopted(KernelPolicy::Batch), (libc::SCHED_BATCH, 5));
+        assert_eq!(adopted(KernelPolicy::Meek), (libc::SCHED_BATCH, 15));
+        assert_eq!(adopted(KernelPolicy::Idle), (libc::SCHED_IDLE, 5));
+    }
 }
