@@ -48,6 +48,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Wait for a coordinator (--agents) and generate the load it asks for.
     Agent(Agent),
+    /// Measure what a CPU keeps from a generator: the least lateness to be had there.
+    Probe(Probe),
     /// Name the presets there are.
     List,
 }
@@ -257,6 +259,25 @@ pub(crate) struct Agent {
     /// Let load leave this machine.
     #[arg(long)]
     pub(crate) allow_remote: bool,
+}
+
+/// Which CPU to watch.
+#[derive(Debug, Args)]
+pub(crate) struct Probe {
+    /// The CPU to watch; it is kept busy, and should have nothing else to do.
+    #[arg(long, value_name = "CPU", default_value_t = 0)]
+    pub(crate) cpu: u32,
+
+    /// How long.
+    #[arg(
+        long = "duration", value_name = "TIME", value_parser = parse_duration_ns,
+        default_value = "5s"
+    )]
+    pub(crate) duration_ns: u64,
+
+    /// Write the results as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 fn protocol(text: &str) -> Result<Protocol, String> {

@@ -101,7 +101,10 @@ impl Source for Here {
 }
 
 /// Keeps the calling thread on one CPU.
-fn confine(cpu: u32) -> Result<(), ExperimentError> {
+///
+/// # Errors
+/// There is no such CPU, or it is not allowed.
+pub fn confine(cpu: u32) -> Result<(), ExperimentError> {
     let error = |_| ExperimentError::Cpu { cpu };
     let mut set = CpuSet::new();
     if cpu as usize >= CpuSet::MAX_CPU {

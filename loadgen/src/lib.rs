@@ -44,6 +44,7 @@ mod dialect;
 mod duration;
 mod endpoint;
 mod experiment;
+pub mod gaps;
 mod generator;
 mod interval;
 mod job;
@@ -78,7 +79,7 @@ pub use crew::{AGENTS_MAX, Agent, AgentError, Crew, CrewError};
 pub use dialect::{ClassField, DialectError, Protocol};
 pub use duration::{DurationError, parse_duration_ns};
 pub use endpoint::{CONNECT_TIMEOUT, Endpoint, EndpointError, Reach, Stream};
-pub use experiment::{Experiment, ExperimentError, Here, Running, Source, seed_of_run};
+pub use experiment::{Experiment, ExperimentError, Here, Running, Source, confine, seed_of_run};
 pub use generator::{Generator, GeneratorError, Incidents, Measured};
 pub use interval::Interval;
 pub use job::{

@@ -3,6 +3,7 @@
 mod cli;
 mod driving;
 mod listing;
+mod probing;
 mod results;
 mod serving;
 mod terminal;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Agent(options)) => serving::serve(&options),
+        Some(Command::Probe(options)) => probing::probe(&options),
         None => driving::drive(cli.drive),
     };
     let (error, code) = match done {

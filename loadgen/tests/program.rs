@@ -460,3 +460,22 @@ fn an_agent_that_cannot_do_its_part_says_why() {
     let err = text(&output.stderr);
     assert!(err.contains(&agent.address) && err.contains("is the server running"), "{err}");
 }
+
+#[test]
+fn a_probe_tells_what_the_cpu_kept_for_itself() {
+    let scratch = Scratch::new("probe");
+    let json = scratch.path("probe.json");
+    let allowed = rustix::thread::sched_getaffinity(None).expect("it can be asked");
+    let cpu = (0..1_024).find(|cpu| allowed.is_set(*cpu)).expect("a CPU is allowed");
+    let output = run(&format!("probe --cpu {cpu} --duration 50ms --json {json}"));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    assert!(told.contains("without the CPU for") && told.contains("late by p50"), "{told}");
+    let document: serde_json::Value =
+        serde_json::from_str(&scratch.read("probe.json")).expect("JSON");
+    assert_eq!((&document["format"], &document["cpu"]), (&1.into(), &cpu.into()));
+    assert!(document["seconds"].as_f64().expect("a number") >= 0.05);
+    let forbidden = run("probe --cpu 100000");
+    assert_eq!(forbidden.status.code(), Some(2));
+    assert!(text(&forbidden.stderr).contains("taskset"), "{}", text(&forbidden.stderr));
+}

@@ -259,6 +259,7 @@ impl Command {
         turn: &dyn Turn,
         reply: &mut Reply<'_>,
     ) {
+        let _span = self.span();
         let outcome = match self.run {
             Run::Point(run) | Run::Worker(run) => run(&Call { request, service, turn }, reply),
             Run::Own(run) => run(request, turn, reply),
@@ -280,9 +281,17 @@ impl Command {
     ) {
         let turn = &Uninterrupted;
         let Run::Session(run) = self.run else { return self.run(request, service, turn, reply) };
+        let _span = self.span();
         if let Err(failure) = run(&Call { request, service, turn }, session, reply) {
             reply.failure(&failure);
         }
+    }
+}
+
+impl Command {
+    /// What traces show around everything that happens in a command, an application's own too.
+    fn span(&self) -> tracing::span::EnteredSpan {
+        tracing::trace_span!("command", name = self.name).entered()
     }
 }
 

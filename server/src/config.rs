@@ -117,6 +117,11 @@ pub struct Options {
     #[arg(long, value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_max: Option<Text<Bytes>>,
+    /// Bytes that wait in the buffers of all connections, in either direction; beyond, those that hold
+    /// more than their share are cut [default: 256MiB]
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buffers_max: Option<Text<Bytes>>,
     /// Close connections on which nothing happens for so long; 0s never does [default: 10min]
     #[arg(long, value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,6 +203,7 @@ impl Options {
             pipeline_max: self.pipeline_max.or(file.pipeline_max),
             frame_max: self.frame_max.or(file.frame_max),
             output_max: self.output_max.or(file.output_max),
+            buffers_max: self.buffers_max.or(file.buffers_max),
             idle_timeout: self.idle_timeout.or(file.idle_timeout),
             frame_timeout: self.frame_timeout.or(file.frame_timeout),
             stall_timeout: self.stall_timeout.or(file.stall_timeout),

@@ -30,6 +30,8 @@ pub enum Ending {
     Refused,
     /// Its client did not read, and too much piled up.
     OutputOverflow,
+    /// It held more than its share, and all together too much.
+    BuffersFull,
     /// Its client stopped reading for too long.
     SlowReader,
     /// Its client began a request and did not finish it in time.
@@ -42,13 +44,14 @@ pub enum Ending {
 
 impl Ending {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ClientLeft,
         Self::Quit,
         Self::Broken,
         Self::ProtocolError,
         Self::Refused,
         Self::OutputOverflow,
+        Self::BuffersFull,
         Self::SlowReader,
         Self::SlowSender,
         Self::Idle,
@@ -64,6 +67,7 @@ impl Ending {
             Self::ProtocolError => "protocol_error",
             Self::Refused => "refused",
             Self::OutputOverflow => "output_overflow",
+            Self::BuffersFull => "buffers_full",
             Self::SlowReader => "slow_reader",
             Self::SlowSender => "slow_sender",
             Self::Idle => "idle",
@@ -96,6 +100,8 @@ pub struct Connection {
     pub is_receiving: bool,
     /// Bytes the transport is sending.
     pub sending_bytes: usize,
+    /// Bytes of its buffers that the dispatcher has booked.
+    pub booked_bytes: usize,
     /// Something of it has changed, and the dispatcher knows.
     pub is_dirty: bool,
     protocol: Option<Protocol>,
@@ -152,6 +158,7 @@ impl Connection {
             jobs: Vec::new(),
             is_receiving: false,
             sending_bytes: 0,
+            booked_bytes: 0,
             is_dirty: false,
             protocol: None,
             phase: Phase::Open,
@@ -207,6 +214,11 @@ impl Connection {
     /// Bytes that its client has not taken.
     pub fn unsent_bytes(&self) -> usize {
         self.sending_bytes + self.output.len()
+    }
+
+    /// Bytes that its buffers hold, in either direction.
+    pub fn held_bytes(&self) -> usize {
+        self.inbox.held_bytes() + self.unsent_bytes()
     }
 
     /// Why it is over, if it is: nothing is left to do for it.

@@ -99,6 +99,8 @@ pub struct Counters {
     pub bytes_in: Counter,
     /// Bytes sent over connections.
     pub bytes_out: Counter,
+    /// Bytes in the buffers of all connections.
+    pub buffered_bytes: Counter,
     /// Datagrams received.
     pub datagrams_in: Counter,
     /// Datagrams that hold no request.

@@ -1,6 +1,7 @@
 //! The dispatcher's half of the server: an ingress of the runtime, so that one thread takes requests
 //! in, schedules them and sends their replies.
 
+mod budget;
 mod datagram;
 mod desk;
 mod drain;
@@ -59,9 +60,10 @@ impl<T: Transport> Dispatcher<T> {
             connection.note_output(now_ns);
             self.transport.send(key, buffer);
         }
-        if let Some(ending) = connection.ending(&allowance) {
+        if let Some(ending) = self.desk.ending(key) {
             return self.close(key, ending, admission);
         }
+        let Some(connection) = self.desk.connection(key) else { return };
         let wants_input = connection.wants_input(&allowance);
         if wants_input != connection.is_receiving {
             connection.is_receiving = wants_input;

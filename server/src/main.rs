@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use revenant_server::config::{Config, Options};
 use revenant_server::server::Server;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 /// A key-value server whose requests Revenant schedules: RESP2, so that Redis's clients and tools
 /// work, and native frames.
@@ -80,6 +81,8 @@ fn run(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A line for each command that ends, with its time, for those who ask for traces.
+        .with_span_events(FmtSpan::CLOSE)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();

@@ -369,6 +369,7 @@ fn settings(config: &Config, clients_max: usize) -> Settings {
         clients_max,
         jobs_max: jobs_max(config),
         allowance: config.allowance,
+        buffers_max: config.buffers_max,
         is_inline: config.is_inline,
         spin_ns: if config.shares_cpu { 0 } else { config.spin.as_nanos() },
         spins_beside_jobs: !is_single,

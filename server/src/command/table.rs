@@ -23,8 +23,23 @@ static COMMANDS: LazyLock<Vec<&'static Command>> = LazyLock::new(|| {
     commands
 });
 
-/// No command has a longer name.
-const NAME_MAX: usize = 24;
+/// Letters there are, and the 0 of what is none; see `initial`.
+const INITIALS: usize = 32;
+
+/// The same by their first letter. Every request looks for its command: a search by halves of the
+/// sorted table cost 2 % of a server that does nothing but GETs.
+static BY_INITIAL: LazyLock<[Vec<&'static Command>; INITIALS]> = LazyLock::new(|| {
+    let mut initials = [const { Vec::new() }; INITIALS];
+    for command in all() {
+        initials[initial(command.name.as_bytes())].push(*command);
+    }
+    initials
+});
+
+/// The first letter, upper and lower case alike: ASCII tells them apart above the lowest five bits.
+fn initial(name: &[u8]) -> usize {
+    name.first().map_or(0, |letter| usize::from(*letter) % INITIALS)
+}
 
 /// All commands.
 pub(super) fn all() -> &'static [&'static Command] {
@@ -33,12 +48,8 @@ pub(super) fn all() -> &'static [&'static Command] {
 
 /// The command of this name, in whatever case.
 pub(super) fn find(name: &[u8]) -> Option<&'static Command> {
-    let mut lower = [0; NAME_MAX];
-    let lower = lower.get_mut(..name.len())?;
-    lower.copy_from_slice(name);
-    lower.make_ascii_lowercase();
-    let found = COMMANDS.binary_search_by(|command| command.name.as_bytes().cmp(lower)).ok()?;
-    Some(COMMANDS[found])
+    let alike = BY_INITIAL[initial(name)].iter();
+    alike.copied().find(|command| command.name.as_bytes().eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -53,6 +64,7 @@ mod tests {
         }
         assert!(find(b"nosuch").is_none());
         assert!(find(&[b'x'; 100]).is_none());
+        assert!(find(b"").is_none());
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub struct Config {
     pub clients_max: usize,
     /// What a connection may use.
     pub allowance: Allowance,
+    /// Bytes in the buffers of all connections.
+    pub buffers_max: usize,
     /// How long a shutdown waits.
     pub drain: Span,
     /// By class.
@@ -117,6 +119,7 @@ impl Config {
             spin: options.spin.map_or(Span(std::time::Duration::ZERO), |spin| *spin),
             clients_max: options.clients_max.unwrap_or(1),
             allowance,
+            buffers_max: bytes(&options.buffers_max),
             drain: options.drain.map_or(Span(std::time::Duration::ZERO), |drain| *drain),
             classes,
         })
@@ -162,7 +165,11 @@ fn faults(options: &Options) -> Vec<String> {
             faults.push(format!("{name}: must be 1 to {COUNT_MAX}"));
         }
     }
-    for (name, value) in [("frame-max", &options.frame_max), ("output-max", &options.output_max)] {
+    for (name, value) in [
+        ("frame-max", &options.frame_max),
+        ("output-max", &options.output_max),
+        ("buffers-max", &options.buffers_max),
+    ] {
         if value.as_ref().is_some_and(|bytes| bytes.0 < BYTES_MIN) {
             faults.push(format!("{name}: must be 64KiB or more"));
         }

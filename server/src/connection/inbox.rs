@@ -23,6 +23,11 @@ impl Inbox {
         self.bytes.len() - self.start
     }
 
+    /// Bytes of memory that it takes.
+    pub fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// All of them.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[self.start..]

@@ -8,6 +8,7 @@ use std::sync::mpsc::Sender;
 use revenant::backend::threads::{Completion, Ending as TaskEnding, Handler};
 use revenant::ingress::Admission;
 
+use super::budget::Budget;
 use super::drain::{Drain, Notice};
 use super::patrol::Patrol;
 use crate::command::CommandClass;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub jobs_max: usize,
     /// What a connection may use.
     pub allowance: Allowance,
+    /// Bytes in the buffers of all connections.
+    pub buffers_max: usize,
     /// Commands on a point are executed here if the store is quick.
     pub is_inline: bool,
     /// How long the network is polled after the last event before it is slept on.
@@ -68,6 +71,7 @@ pub struct Desk {
     pub(super) active_ns: u64,
     pub(super) patrol: Patrol,
     pub(super) drain: Drain,
+    budget: Budget,
     /// The request being read; exchanged with a job's when it goes to a worker.
     pub(super) request: Request,
     /// The decoder's memory for requests that come as a whole.
@@ -108,6 +112,7 @@ impl Desk {
             active_ns: 0,
             patrol: Patrol::default(),
             drain,
+            budget: Budget::new(settings.buffers_max, settings.clients_max),
             request: Request::default(),
             arguments: Vec::new(),
             datagram: Vec::new(),
@@ -284,11 +289,22 @@ impl Desk {
         self.mark(key);
     }
 
+    /// Why a connection is over, if it is: by itself, or because all together hold too much.
+    pub(super) fn ending(&mut self, key: Key) -> Option<Ending> {
+        let connection = self.connections.get_mut(key.index())?.as_deref_mut()?;
+        let held_bytes = connection.held_bytes();
+        self.budget.book(&mut connection.booked_bytes, held_bytes);
+        let exceeds = || self.budget.is_exceeded_by(held_bytes).then_some(Ending::BuffersFull);
+        connection.ending(&self.settings.allowance).or_else(exceeds)
+    }
+
     /// A connection has ended: nobody waits for its jobs any more.
     pub(super) fn forget(&mut self, key: Key, ending: Ending, admission: &Admission) {
-        let Some(connection) = self.connections.get_mut(key.index()).and_then(Option::take) else {
+        let Some(mut connection) = self.connections.get_mut(key.index()).and_then(Option::take)
+        else {
             return;
         };
+        self.budget.book(&mut connection.booked_bytes, 0);
         for place in &connection.jobs {
             let Some(errand) = self.jobs.errand_mut(*place) else { continue };
             errand.origin = Origin::Nobody;
@@ -301,8 +317,9 @@ impl Desk {
         tracing::debug!(client = connection.session.id, why = ending.name(), "connection ended");
     }
 
-    /// Shows readers how wide the windows are.
+    /// Shows readers how wide the windows are, and how full the buffers.
     pub(super) fn show_windows(&self) {
+        self.counters.buffered_bytes.set(self.budget.held_bytes() as u64);
         for (index, window) in self.windows.iter().enumerate() {
             self.counters.window[index].set(window.size() as u64);
             self.counters.in_flight[index].set(window.in_flight() as u64);

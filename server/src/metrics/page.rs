@@ -47,6 +47,8 @@ pub(super) fn page(counters: &Counters, stats: &Stats) -> String {
 
 fn network(page: &mut Page, counters: &Counters) {
     page.single("clients", "gauge", ("Connections there are.", &counters.clients));
+    let buffered = ("Bytes in the buffers of all connections.", &counters.buffered_bytes);
+    page.single("buffered_bytes", "gauge", buffered);
     let accepted = ("Connections there were.", &counters.accepted);
     page.single("clients_accepted_total", "counter", accepted);
     let failed = ("Clients for whom there was no descriptor.", &counters.accept_failures);

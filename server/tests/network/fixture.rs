@@ -22,7 +22,9 @@ pub(crate) struct Server {
 }
 
 pub(crate) fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_revenant-server"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_revenant-server"));
+    command.env("RUST_LOG", "warn");
+    command
 }
 
 impl Server {
@@ -32,12 +34,20 @@ impl Server {
     }
 
     pub(crate) fn start_at(address: &str, io: &str, flags: &[&str]) -> Self {
-        let mut child = program()
+        Self::launch(program(), (address, io), flags)
+    }
+
+    /// One of a program in surroundings of its own.
+    pub(crate) fn start_from(program: Command, io: &str, flags: &[&str]) -> Self {
+        Self::launch(program, ("127.0.0.1:0", io), flags)
+    }
+
+    fn launch(mut program: Command, (address, io): (&str, &str), flags: &[&str]) -> Self {
+        let mut child = program
             .args(["--listen", address, "--io", io, "--metrics", "127.0.0.1:0"])
             // Servers of other tests want the CPUs too.
             .args(["--spin", "50us"])
             .args(flags)
-            .env("RUST_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -93,10 +103,30 @@ impl Server {
         line.trim_end_matches("kB").trim().parse().unwrap()
     }
 
+    /// What its descriptors lead to.
+    pub(crate) fn descriptors(&self) -> Vec<String> {
+        let folder = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let links = folder.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        links.map(|link| link.display().to_string()).collect()
+    }
+
     pub(crate) fn terminate(&self) {
+        self.signal(libc::SIGTERM);
+    }
+
+    /// Stops it where it is.
+    pub(crate) fn pause(&self) {
+        self.signal(libc::SIGSTOP);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
+    fn signal(&self, signal: libc::c_int) {
         let process = libc::pid_t::try_from(self.child.id()).unwrap();
         // SAFETY: the child is ours and has not been waited for, so its number is still its own.
-        unsafe { libc::kill(process, libc::SIGTERM) };
+        unsafe { libc::kill(process, signal) };
     }
 
     pub(crate) fn wait(mut self) -> ExitStatus {

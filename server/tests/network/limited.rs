@@ -11,6 +11,7 @@ use crate::fixture::{Client, Server, allow_descriptors, ping, spin, wait_until};
 crate::on_both!(
     a_reader_that_never_reads_is_cut,
     replies_beyond_the_bound_cut_their_reader,
+    those_who_hold_most_are_cut_when_all_hold_too_much,
     a_sender_that_never_finishes_is_cut,
     a_thousand_silent_clients_are_cut,
     ten_thousand_half_open_clients_cost_little_and_are_cut,
@@ -65,6 +66,24 @@ fn replies_beyond_the_bound_cut_their_reader(io: &str) {
     wait_until("all are under way", || server.metric("in_flight{class=\"get\"}") == 1_000.0);
     wait_until("it is cut", || server.ended("output_overflow") == 1.0);
     assert_unharmed(&server, &mut other);
+}
+
+fn those_who_hold_most_are_cut_when_all_hold_too_much(io: &str) {
+    let server = Server::start(io, &["--buffers-max", "1MiB", "--clients-max", "100"]);
+    let mut small = server.client();
+    small.send("*2\r\n$4\r\nECHO\r\n$9\r\nhalf");
+    let mut large: Vec<_> = (0..4).map(|_| server.client()).collect();
+    for client in &mut large {
+        // Cut in the middle of it, perhaps.
+        let _unsent = client.stream.write_all(b"*2\r\n$4\r\nECHO\r\n$500000\r\n");
+        let _unsent = client.stream.write_all(&[b'x'; 400_000]);
+    }
+    wait_until("some are cut", || server.ended("buffers_full") >= 1.0);
+    wait_until("there is room again", || server.metric("buffered_bytes") < f64::from(1 << 20));
+    small.ask(" done\r\n", "$9\r\nhalf done\r\n");
+    drop(large);
+    wait_until("nothing is held", || server.metric("buffered_bytes") == 0.0);
+    assert_unharmed(&server, &mut small);
 }
 
 fn a_sender_that_never_finishes_is_cut(io: &str) {

@@ -5,6 +5,7 @@ mod ended;
 mod fixture;
 mod limited;
 mod observed;
+mod refused;
 mod served;
 
 /// A module of tests for each way sockets are used, of the same bodies.

@@ -1,5 +1,7 @@
 //! What a server tells about itself.
 
+use std::io::{Read, Seek};
+
 use crate::fixture::{Server, program};
 
 #[test]
@@ -12,6 +14,24 @@ fn metrics_count_what_happened() {
     let done = "worker_requests_total{class=\"spin\",fate=\"completed\"}";
     assert_eq!(server.metric(done), 1.0);
     assert_eq!(server.metric("received_bytes_total"), 24.0);
+}
+
+#[test]
+fn traces_tell_of_every_command() {
+    let mut stderr = tempfile::tempfile().unwrap();
+    let mut command = program();
+    command.env("RUST_LOG", "revenant_server=trace").stderr(stderr.try_clone().unwrap());
+    let server = Server::start_from(command, "auto", &[]);
+    server.client().ask("SET a 1\r\nPING\r\nSPIN 10\r\n", "+OK\r\n+PONG\r\n+OK\r\n");
+    let mut told = String::new();
+    stderr.rewind().unwrap();
+    stderr.read_to_string(&mut told).unwrap();
+    for name in ["set", "ping", "spin"] {
+        let span = format!("command{{name=\"{name}\"}}");
+        let line = told.lines().find(|line| line.contains(&span));
+        let line = line.unwrap_or_else(|| panic!("no {name} in {told}"));
+        assert!(line.contains("close") && line.contains("time.busy"), "{line}");
+    }
 }
 
 #[test]
