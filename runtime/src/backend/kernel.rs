@@ -23,6 +23,7 @@ use crate::task::{Seq, TaskId, TaskState};
 use crate::topology::Topology;
 use crate::transaction::{Batch, BatchMode, Outcome, Transaction};
 
+mod abandoned;
 pub mod agent;
 mod crew;
 mod dispatcher;

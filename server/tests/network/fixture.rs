@@ -22,7 +22,11 @@ pub(crate) struct Server {
 }
 
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_revenant-server"));
+    // In a guest, which has no folder of cargo's, it lies beside the test.
+    let beside = std::env::current_exe().ok().map(|test| test.with_file_name("revenant-server"));
+    let beside = beside.filter(|program| program.exists());
+    let path = beside.unwrap_or_else(|| env!("CARGO_BIN_EXE_revenant-server").into());
+    let mut command = Command::new(path);
     command.env("RUST_LOG", "warn");
     command
 }

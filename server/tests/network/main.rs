@@ -3,6 +3,8 @@
 mod configured;
 mod ended;
 mod fixture;
+#[cfg(feature = "kernel")]
+mod kernel;
 mod limited;
 mod observed;
 mod refused;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use revenant_bpf::{LoadError, Scheduler};
 
+use super::abandoned;
 use super::agent::{AgentError, AgentOptions, AgentProcess};
 use super::enclaves::{self, EnclaveError, Spec};
 use super::members::{self, JoinError};
@@ -81,7 +82,7 @@ impl Enclave {
             cpus: *cpus,
             ..Spec::default()
         };
-        let number = enclaves::create(&scheduler, &spec)?;
+        let number = abandoned::replace(&scheduler, &spec)?;
         Ok(Self { scheduler, number, agent: None })
     }
 
