@@ -80,6 +80,22 @@ impl Waiting {
         }
     }
 
+    /// Takes out what was sent before a time. Only of what is matched by id: replies in order must find
+    /// those they answer.
+    pub(super) fn take_sent_before(&mut self, time_ns: u64) -> Vec<Pending> {
+        let mut taken = Vec::new();
+        if let Self::ById { slab, .. } = self {
+            slab.retain(|_, (_, pending)| {
+                let is_young = pending.sent_ns >= time_ns;
+                if !is_young {
+                    taken.push(*pending);
+                }
+                is_young
+            });
+        }
+        taken
+    }
+
     /// All of them, none left.
     pub(super) fn drain(&mut self) -> Vec<Pending> {
         match self {
@@ -126,5 +142,18 @@ mod tests {
         let second = native.insert(pending(2));
         assert_eq!(native.take(Some(first)), None, "the reply came twice");
         assert_eq!(native.take(Some(second)), Some(pending(2)));
+    }
+
+    #[test]
+    fn what_was_sent_long_ago_is_taken_out_by_id_alone() {
+        let (mut resp, mut native) = (Waiting::new(Protocol::Resp), Waiting::new(Protocol::Native));
+        let ids = [1, 5, 2].map(|at| native.insert(pending(at)));
+        resp.insert(pending(1));
+        assert_eq!(native.take_sent_before(3), [pending(1), pending(2)]);
+        assert_eq!(
+            (native.take(Some(ids[0])), native.take(Some(ids[1]))),
+            (None, Some(pending(5)))
+        );
+        assert_eq!((resp.take_sent_before(3), resp.take(None)), (vec![], Some(pending(1))));
     }
 }
