@@ -57,7 +57,7 @@ pub(crate) enum Command {
 /// What to send where.
 #[derive(Debug, Args)]
 pub(crate) struct Drive {
-    /// Server: HOST:PORT, or unix:PATH.
+    /// Server: HOST:PORT, udp://HOST:PORT (with --protocol native) or unix:PATH.
     #[arg(value_name = "ADDR", required = true)]
     pub(crate) target: Option<String>,
 
@@ -182,7 +182,8 @@ pub(crate) struct RunOptions {
     #[arg(long = "duration", value_name = "TIME", value_parser = parse_duration_ns, default_value = "10s")]
     pub(crate) duration_ns: u64,
 
-    /// How long replies are waited for after that; what has none by then counts as infinite.
+    /// How long replies are waited for after that, over udp after each request; what has none by then
+    /// counts as infinite.
     #[arg(long = "drain", value_name = "TIME", value_parser = duration_or_none, default_value = "2s")]
     pub(crate) drain_ns: u64,
 

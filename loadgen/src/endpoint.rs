@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::datagram;
+use crate::link::Link;
+
 /// How long a connection may take to come about.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -17,6 +20,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub enum Endpoint {
     /// Over TCP.
     Tcp(SocketAddr),
+    /// In datagrams over UDP.
+    Udp(SocketAddr),
     /// Over a socket in the file system.
     Unix(PathBuf),
 }
@@ -35,7 +40,8 @@ pub enum Reach {
 pub enum EndpointError {
     /// The text is no address.
     #[error(
-        "`{text}` is no address: write HOST:PORT, as in 127.0.0.1:6379, or unix:/path/of/socket"
+        "`{text}` is no address: write HOST:PORT, as in 127.0.0.1:6379, udp://HOST:PORT, or \
+         unix:/path/of/socket"
     )]
     Shape {
         /// What was written.
@@ -81,7 +87,7 @@ fn cure(kind: io::ErrorKind) -> &'static str {
 }
 
 impl Endpoint {
-    /// Reads `HOST:PORT` or `unix:PATH`.
+    /// Reads `HOST:PORT`, `tcp://HOST:PORT`, `udp://HOST:PORT` or `unix:PATH`.
     ///
     /// # Errors
     /// When the text is no address, its name is unknown, or it is out of reach.
@@ -89,36 +95,46 @@ impl Endpoint {
         if let Some(path) = text.strip_prefix("unix:") {
             return Ok(Self::Unix(PathBuf::from(path)));
         }
-        let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        let (kind, named): (fn(SocketAddr) -> Self, _) = match text.strip_prefix(datagram::SCHEME) {
+            Some(named) => (Self::Udp, named),
+            None => (Self::Tcp, text.strip_prefix("tcp://").unwrap_or(text)),
+        };
+        let port = named.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
         if port.is_none() {
             return Err(EndpointError::Shape { text: text.to_owned() });
         }
         let unknown = |source| EndpointError::Unknown { text: text.to_owned(), source };
-        let addresses = text.to_socket_addrs().map_err(unknown)?;
+        let addresses = named.to_socket_addrs().map_err(unknown)?;
         // `localhost` has two addresses; servers listen on the old one unless told.
         let address = addresses.min_by_key(SocketAddr::is_ipv6);
         let address = address.ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))?;
-        let endpoint = Self::Tcp(address);
+        let endpoint = kind(address);
         if reach == Reach::Loopback && !address.ip().is_loopback() {
             return Err(EndpointError::Remote { endpoint });
         }
         Ok(endpoint)
     }
 
+    /// Whether requests and replies travel in datagrams.
+    pub(crate) fn is_datagram(&self) -> bool {
+        matches!(self, Self::Udp(_))
+    }
+
     /// Connects; waits until that is done.
     ///
     /// # Errors
     /// When nobody answers in time.
-    pub fn connect(&self) -> Result<Stream, EndpointError> {
+    pub fn connect(&self) -> Result<Link, EndpointError> {
         let connected = match self {
             Self::Tcp(address) => {
                 TcpStream::connect_timeout(address, CONNECT_TIMEOUT).and_then(|stream| {
                     // A request waits for nobody's acknowledgement.
                     stream.set_nodelay(true)?;
-                    Ok(Stream::Tcp(stream))
+                    Ok(Link::Tcp(stream))
                 })
             }
-            Self::Unix(path) => UnixStream::connect(path).map(Stream::Unix),
+            Self::Udp(address) => datagram::connect(*address).map(Link::Udp),
+            Self::Unix(path) => UnixStream::connect(path).map(Link::Unix),
         };
         connected.map_err(|source| EndpointError::Connect { endpoint: self.clone(), source })
     }
@@ -128,55 +144,9 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Udp(address) => write!(f, "{}{address}", datagram::SCHEME),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
-    }
-}
-
-/// A connection that blocks.
-#[derive(Debug)]
-pub enum Stream {
-    /// Over TCP.
-    Tcp(TcpStream),
-    /// Over a socket in the file system.
-    Unix(UnixStream),
-}
-
-impl Stream {
-    /// Bounds each read and write.
-    pub(crate) fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => {
-                stream.set_read_timeout(Some(timeout))?;
-                stream.set_write_timeout(Some(timeout))
-            }
-            Self::Unix(stream) => {
-                stream.set_read_timeout(Some(timeout))?;
-                stream.set_write_timeout(Some(timeout))
-            }
-        }
-    }
-}
-
-impl io::Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl io::Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -185,24 +155,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_both_kinds() {
-        let tcp = Endpoint::parse("127.0.0.1:6379", Reach::Loopback).unwrap();
-        assert_eq!(tcp.to_string(), "127.0.0.1:6379");
-        let unix = Endpoint::parse("unix:/tmp/a.sock", Reach::Loopback).unwrap();
-        assert_eq!(unix, Endpoint::Unix("/tmp/a.sock".into()));
+    fn reads_every_kind() {
+        let read = |text| Endpoint::parse(text, Reach::Loopback).unwrap();
+        assert_eq!(read("127.0.0.1:6379").to_string(), "127.0.0.1:6379");
+        assert_eq!(read("tcp://127.0.0.1:6379"), read("127.0.0.1:6379"));
+        assert_eq!(read("udp://127.0.0.1:6379").to_string(), "udp://127.0.0.1:6379");
+        assert_eq!(read("unix:/tmp/a.sock"), Endpoint::Unix("/tmp/a.sock".into()));
     }
 
     #[test]
     fn load_stays_on_this_machine_unless_told() {
         let error = Endpoint::parse("192.0.2.1:80", Reach::Loopback).unwrap_err().to_string();
         assert!(error.contains("--allow-remote"), "{error}");
+        assert!(Endpoint::parse("udp://192.0.2.1:80", Reach::Loopback).is_err());
         assert!(Endpoint::parse("192.0.2.1:80", Reach::Anywhere).is_ok());
         assert!(Endpoint::parse("[::1]:80", Reach::Loopback).is_ok());
     }
 
     #[test]
     fn names_what_is_no_address() {
-        for text in ["", "localhost", "127.0.0.1:", "127.0.0.1:99999", "6379"] {
+        for text in ["", "localhost", "127.0.0.1:", "127.0.0.1:99999", "6379", "udp://localhost"] {
             let error = Endpoint::parse(text, Reach::Anywhere).unwrap_err().to_string();
             assert!(error.contains(&format!("`{text}`")), "{error}");
         }

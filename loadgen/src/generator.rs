@@ -9,6 +9,7 @@ mod connection;
 mod ledger;
 mod meter;
 mod pool;
+mod socket;
 mod waiting;
 
 use std::io;
@@ -48,6 +49,14 @@ const READ_BYTES: usize = 64 * 1024;
 /// Most requests sent in a row while replies wait. A generator that is behind would otherwise leave
 /// them unread, and blame the server.
 const SENDS_MAX: usize = 64;
+
+/// Most reads of a connection in a row, for the same reason: a datagram is a read, and in a closed loop
+/// each reply brings about the next.
+const READS_MAX: usize = 64;
+
+/// How often lost replies are looked for while one is waited for. At half as many a reply would be
+/// waited for a quarter longer than asked for; a look costs some nanoseconds a request under way.
+const LOOKS: u64 = 8;
 
 /// Why a run did not come about, or broke.
 #[derive(Debug, Error)]
@@ -101,8 +110,8 @@ impl Generator {
         let poll = Poll::new().map_err(watch)?;
         let mut connections = Vec::with_capacity(job.connections as usize);
         for token in 0..job.connections as usize {
-            let stream = open()?.into_stream();
-            let mut connection = Connection::new(stream, job.protocol).map_err(watch)?;
+            let link = open()?.into_link();
+            let mut connection = Connection::new(link, job.protocol).map_err(watch)?;
             connection.register(poll.registry(), Token(token)).map_err(watch)?;
             connections.push(connection);
         }
@@ -135,6 +144,7 @@ impl Generator {
         };
         let ledger = Ledger::new(&self.job, expected);
         let meter = Meter::new(live);
+        let look_ns = if self.job.is_datagram() { 0 } else { u64::MAX };
         let run = Run {
             next: 0,
             events: Events::with_capacity(self.job.connections as usize),
@@ -143,6 +153,7 @@ impl Generator {
             clock: Clock::start(),
             ledger,
             meter,
+            look_ns,
         };
         run.finish(live)
     }
@@ -158,6 +169,8 @@ struct Run<'a> {
     next: usize,
     events: Events,
     buffer: Box<[u8]>,
+    /// When lost replies are looked for; never on streams, which lose none.
+    look_ns: u64,
 }
 
 impl Run<'_> {
@@ -171,6 +184,7 @@ impl Run<'_> {
             self.meter.turn(now_ns, self.generator.pool.in_flight());
             self.send_due();
             self.take_in();
+            self.go_on_without_lost(now_ns);
             if self.has_sent_all(now_ns, end_ns) && self.generator.pool.in_flight() == 0 {
                 break None;
             }
@@ -268,7 +282,7 @@ impl Run<'_> {
             if event.is_writable() && self.flush(index).is_err() {
                 self.lose(index);
             }
-            if event.is_readable() || event.is_read_closed() {
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
                 self.read(index);
             }
         }
@@ -280,19 +294,30 @@ impl Run<'_> {
     }
 
     fn read(&mut self, index: usize) {
-        loop {
+        for _ in 0..READS_MAX {
             self.send_one_due();
             let Some(connection) = self.generator.pool.get(index) else { return };
             let arrived = connection.read(&mut self.buffer);
             let replies = self.take_replies(index);
             match (arrived, replies) {
                 (Ok(Arrived::Some), Ok(())) => {}
+                (Ok(Arrived::Stray), Ok(())) => self.ledger.incidents.stray_replies += 1,
                 (Ok(Arrived::All), Ok(())) => return,
                 _ => {
                     self.lose(index);
                     return;
                 }
             }
+        }
+        self.read_later(index);
+    }
+
+    /// Leaves the rest of a connection for the next turn.
+    fn read_later(&mut self, index: usize) {
+        let Generator { pool, poll, .. } = &mut self.generator;
+        let Some(connection) = pool.get(index) else { return };
+        if connection.register_again(poll.registry(), Token(index)).is_err() {
+            self.lose(index);
         }
     }
 
@@ -372,8 +397,9 @@ impl Run<'_> {
 
     /// In a closed loop a reply brings about the next request, meant to be sent when it is sent.
     fn send_next_of_closed_loop(&mut self, index: usize) {
-        let Generator { job, random, .. } = &mut self.generator;
-        if !job.pace.is_closed() {
+        let Generator { job, random, pool, .. } = &mut self.generator;
+        // A request before may have found the connection gone.
+        if !job.pace.is_closed() || pool.get(index).is_none() {
             return;
         }
         let now_ns = self.clock.now_ns();
@@ -381,6 +407,23 @@ impl Run<'_> {
             let class = job.traffic.mix().draw(random) as u16;
             let planned = Planned { intended_ns: now_ns, class, service_ns: 0 };
             self.send(planned, now_ns, Some(index));
+        }
+    }
+
+    /// Gives up replies that must have been lost. Otherwise requests that wait for them would come to
+    /// the bound on requests under way, and a closed loop would stand still.
+    fn go_on_without_lost(&mut self, now_ns: u64) {
+        if now_ns < self.look_ns {
+            return;
+        }
+        let job = &self.generator.job;
+        self.look_ns = now_ns + job.drain_ns / LOOKS;
+        let lost_ns = now_ns.saturating_sub(job.drain_ns);
+        for index in 0..job.connections as usize {
+            for lost in self.generator.pool.take_sent_before(index, lost_ns) {
+                self.ended(lost, Outcome::Unanswered, now_ns);
+                self.send_next_of_closed_loop(index);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::arrivals::Arrivals;
+use crate::datagram::{self, DatagramError};
 use crate::dialect::{ClassField, Protocol};
 use crate::keys::{Keys, KeysError};
 use crate::plan::{Plan, PlanError, PlanSpec};
@@ -122,6 +123,9 @@ pub enum JobError {
     /// The keys are none.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// Datagrams cannot do it.
+    #[error(transparent)]
+    Datagram(#[from] DatagramError),
     /// The requests cannot be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -150,7 +154,15 @@ impl Job {
             Pace::Trace => {}
         }
         self.keys.draws()?;
+        if self.is_datagram() {
+            datagram::check(self)?;
+        }
         Ok(())
+    }
+
+    /// Whether requests and replies travel in datagrams.
+    pub(crate) fn is_datagram(&self) -> bool {
+        datagram::is_named_by(&self.target)
     }
 
     /// The part of the run that counts.

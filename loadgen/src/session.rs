@@ -1,26 +1,19 @@
 //! A connection before the run: it blocks, authenticates, tries each class once, and fills a store.
 
-use std::io::{self, Read, Write};
-use std::time::Duration;
+mod exchange;
+
+use std::io;
 
 use revenant_wire::native::{self, Op, RequestHeader};
 use revenant_wire::resp::encode_command;
 use thiserror::Error;
 
 use crate::dialect::{ClassField, Decoder, DialectError, Encoder, Parts, Protocol};
-use crate::endpoint::{Endpoint, EndpointError, Stream};
+use crate::endpoint::{Endpoint, EndpointError};
 use crate::keys::{Keys, key_name};
+use crate::link::Link;
 use crate::live::Live;
-use crate::tally::Outcome;
 use crate::traffic::Traffic;
-
-/// How long one reply may take: long requests of a mix take milliseconds, a full server seconds.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Writes under way while a store is filled, and their bytes: enough to hide a network's round
-/// trip, little enough for any server's buffers.
-const PIPELINE: usize = 500;
-const PIPELINE_BYTES: usize = 1 << 20;
 
 /// Why a server is not ready for a run.
 #[derive(Debug, Error)]
@@ -32,7 +25,7 @@ pub enum SessionError {
     #[error(transparent)]
     Dialect(#[from] DialectError),
     /// The connection broke.
-    #[error("{endpoint}: {source}; {}", broken(source.kind()))]
+    #[error("{endpoint}: {source}; {}", broken(endpoint, source.kind()))]
     Broken {
         /// The server.
         endpoint: Endpoint,
@@ -59,9 +52,16 @@ pub enum SessionError {
     },
 }
 
-fn broken(kind: io::ErrorKind) -> &'static str {
+fn broken(endpoint: &Endpoint, kind: io::ErrorKind) -> &'static str {
     match kind {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+        _ if endpoint.is_datagram() && exchange::is_timeout(kind) => {
+            "no reply within 10 s, though asked 8 times: does a server listen there on udp, and is \
+             it not stuck?"
+        }
+        io::ErrorKind::ConnectionRefused => {
+            "is the server running, and does it listen there on udp?"
+        }
+        _ if exchange::is_timeout(kind) => {
             "no reply within 10 s: is the server stuck, or does it speak another protocol?"
         }
         _ => "does it speak this protocol (--protocol), and does it still run?",
@@ -86,7 +86,7 @@ fn refused(reply: &str) -> &'static str {
 pub struct Session {
     endpoint: Endpoint,
     protocol: Protocol,
-    stream: Stream,
+    link: Link,
     decoder: Decoder,
     inbound: Vec<u8>,
 }
@@ -101,11 +101,10 @@ impl Session {
         protocol: Protocol,
         password: Option<&str>,
     ) -> Result<Self, SessionError> {
-        let stream = endpoint.connect()?;
+        let link = endpoint.connect()?;
         let decoder = Decoder::new(protocol);
         let mut session =
-            Self { endpoint: endpoint.clone(), protocol, stream, decoder, inbound: Vec::new() };
-        session.stream.set_timeout(REPLY_TIMEOUT).map_err(|source| session.broken(source))?;
+            Self { endpoint: endpoint.clone(), protocol, link, decoder, inbound: Vec::new() };
         if let Some(password) = password {
             session.authenticate(password)?;
         }
@@ -121,10 +120,9 @@ impl Session {
                 native::encode_request(&header, b"default", password.as_bytes(), &mut bytes);
             }
         }
-        self.send(&bytes)?;
-        match self.reply()? {
+        match self.ask(&bytes, 1)? {
             None => Ok(()),
-            Some((_, reply)) => {
+            Some(reply) => {
                 Err(SessionError::Unauthorised { endpoint: self.endpoint.clone(), reply })
             }
         }
@@ -138,10 +136,9 @@ impl Session {
         let mut encoder = Encoder::new(self.protocol, traffic, value_len, ClassField::Server)?;
         for (index, class) in traffic.mix().classes().iter().enumerate() {
             let mut bytes = Vec::new();
-            let parts = Parts { id: 0, key: &key_name(0), value_len };
+            let parts = Parts { id: index as u64, key: &key_name(0), value_len };
             encoder.encode(index, parts, &mut bytes);
-            self.send(&bytes)?;
-            if let Some((_, reply)) = self.reply()? {
+            if let Some(reply) = self.ask(&bytes, 1)? {
                 return Err(self.refused(&class.name, reply));
             }
         }
@@ -156,52 +153,22 @@ impl Session {
         let set = Traffic::parse("load=100:SET").expect("one class with an operation is traffic");
         let mut encoder = Encoder::new(self.protocol, &set, value_len, ClassField::Server)?;
         let mut bytes = Vec::new();
-        let pipeline = (PIPELINE_BYTES / value_len.max(1)).clamp(1, PIPELINE);
-        for first in (0..keys.count).step_by(pipeline) {
+        let flight = self.flight(value_len);
+        for first in (0..keys.count).step_by(flight) {
             if live.is_stopped() {
                 break;
             }
-            let batch = first..keys.count.min(first + pipeline as u64);
+            let batch = first..keys.count.min(first + flight as u64);
+            let count = (batch.end - batch.start) as usize;
             bytes.clear();
-            for id in batch.clone() {
+            for id in batch {
                 encoder.encode(0, Parts { id, key: &key_name(id), value_len }, &mut bytes);
             }
-            self.send(&bytes)?;
-            for _ in batch {
-                if let Some((_, reply)) = self.reply()? {
-                    return Err(self.refused("load", reply));
-                }
+            if let Some(reply) = self.ask(&bytes, count)? {
+                return Err(self.refused("load", reply));
             }
         }
         Ok(())
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
-        self.stream.write_all(bytes).map_err(|source| self.broken(source))
-    }
-
-    /// The next reply: `None` if it is no error, else how it failed and the server's words.
-    fn reply(&mut self) -> Result<Option<(Outcome, String)>, SessionError> {
-        loop {
-            if let Some(reply) = self.decoder.next(&self.inbound)? {
-                let words = |text| String::from_utf8_lossy(text).into_owned();
-                let failed = (reply.outcome != Outcome::Answered)
-                    .then(|| (reply.outcome, reply.error.map(words).unwrap_or_default()));
-                let len = reply.len;
-                self.inbound.drain(..len);
-                return Ok(failed);
-            }
-            let mut buffer = [0; 16 * 1024];
-            let count = self.stream.read(&mut buffer).map_err(|source| self.broken(source))?;
-            if count == 0 {
-                return Err(self.broken(io::ErrorKind::UnexpectedEof.into()));
-            }
-            self.inbound.extend_from_slice(&buffer[..count]);
-        }
-    }
-
-    fn broken(&self, source: io::Error) -> SessionError {
-        SessionError::Broken { endpoint: self.endpoint.clone(), source }
     }
 
     fn refused(&self, class: &str, reply: String) -> SessionError {
@@ -211,7 +178,7 @@ impl Session {
 
     /// The connection, to be used without blocking from now on.
     #[must_use]
-    pub fn into_stream(self) -> Stream {
-        self.stream
+    pub fn into_link(self) -> Link {
+        self.link
     }
 }

@@ -3,6 +3,8 @@
 //! It drives servers that live in this test and behave as a test needs them to. Nothing here judges
 //! how fast anything is: where a time matters, a server makes it so long that no machine could.
 
+#[path = "program/datagrams.rs"]
+mod datagrams;
 #[path = "program/server.rs"]
 mod server;
 

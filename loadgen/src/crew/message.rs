@@ -17,7 +17,7 @@ use crate::tally::{ClassTally, Counts, Span};
 use crate::validity::Check;
 
 /// Version of this conversation; both sides must have the same.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// To an agent.
 #[derive(Debug, Serialize, Deserialize)]

@@ -31,6 +31,8 @@ pub struct Incidents {
     pub stall_max_ns: u64,
     /// Connections that the server ended.
     pub connections_lost: u32,
+    /// Datagrams that answered no request under way: replies that came late or twice, or none.
+    pub stray_replies: u64,
     /// Words of the first error.
     pub first_error: Option<String>,
     /// Whether the run was ended before its time.
@@ -44,6 +46,7 @@ impl Incidents {
         self.stalls += other.stalls;
         self.stall_max_ns = self.stall_max_ns.max(other.stall_max_ns);
         self.connections_lost += other.connections_lost;
+        self.stray_replies += other.stray_replies;
         self.first_error = self.first_error.take().or(other.first_error);
         self.interrupted |= other.interrupted;
     }

@@ -75,6 +75,14 @@ impl Pool {
         }
     }
 
+    /// What a connection sent before a time: it is under way no more.
+    pub(super) fn take_sent_before(&mut self, index: usize, time_ns: u64) -> Vec<Pending> {
+        let Some(connection) = &mut self.connections[index] else { return Vec::new() };
+        let taken = connection.waiting.take_sent_before(time_ns);
+        taken.iter().for_each(|_| self.returned(index));
+        taken
+    }
+
     /// Takes a connection out, with what it had under way; `None` if it is gone already.
     pub(super) fn remove(&mut self, index: usize) -> Option<Vec<Pending>> {
         let mut connection = self.connections[index].take()?;
@@ -102,13 +110,13 @@ mod tests {
 
     use super::*;
     use crate::dialect::Protocol;
-    use crate::endpoint::Stream;
+    use crate::link::Link;
 
     /// A pool of so many connections, and their other ends.
     fn pool(count: usize) -> (Pool, Vec<UnixStream>) {
         let pairs = (0..count).map(|_| UnixStream::pair().unwrap());
         let (ours, theirs): (Vec<_>, Vec<_>) = pairs.unzip();
-        let connect = |stream| Connection::new(Stream::Unix(stream), Protocol::Resp).unwrap();
+        let connect = |stream| Connection::new(Link::Unix(stream), Protocol::Resp).unwrap();
         (Pool::new(ours.into_iter().map(connect).collect()), theirs)
     }
 

@@ -17,6 +17,9 @@ const COUNTERS_MAX: usize = 10_000;
 /// Every counter of the server at `endpoint`, by name and labels.
 pub(super) fn counters(endpoint: &Endpoint) -> Result<BTreeMap<String, f64>, ObserverError> {
     let error = |reason: String| ObserverError::Text { endpoint: endpoint.clone(), reason };
+    if endpoint.is_datagram() {
+        return Err(error("metrics are read over a stream".to_owned()));
+    }
     let text = fetch(endpoint).map_err(|failed| match failed {
         Failed::Connect(source) => ObserverError::Metrics(source),
         Failed::Read(source) => error(source.to_string()),
@@ -60,6 +63,12 @@ fn parse(body: &str) -> BTreeMap<String, f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn datagrams_carry_no_metrics() {
+        let error = counters(&Endpoint::Udp("127.0.0.1:1".parse().unwrap())).unwrap_err();
+        assert!(error.to_string().contains("udp://127.0.0.1:1: metrics are read"), "{error}");
+    }
 
     #[test]
     fn only_what_can_only_rise_is_kept() {

@@ -34,6 +34,8 @@ pub struct RunRow {
     pub stall_max_us: f64,
     /// Connections that the server ended.
     pub connections_lost: u32,
+    /// Datagrams that answered no request under way: replies that came late or twice, or none.
+    pub stray_replies: u64,
     /// The server's words for the first error.
     pub first_error: Option<String>,
     /// Whether the run was ended before its time.
@@ -109,6 +111,7 @@ impl RunRow {
             stalls: incidents.stalls,
             stall_max_us: incidents.stall_max_ns as f64 / 1e3,
             connections_lost: incidents.connections_lost,
+            stray_replies: incidents.stray_replies,
             first_error: incidents.first_error,
             interrupted: incidents.interrupted,
             server,

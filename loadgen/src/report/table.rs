@@ -164,6 +164,9 @@ fn notes(run: &RunRow) -> Vec<String> {
     if run.queued > 0 {
         sender.push(format!("{} requests queued behind others on their connection", run.queued));
     }
+    if run.stray_replies > 0 {
+        sender.push(format!("{} datagrams that answer nothing under way", run.stray_replies));
+    }
     if !sender.is_empty() {
         notes.push(sender.join("; "));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -25,13 +25,15 @@ pub(crate) enum Manner {
     Swallows { every: u64 },
     /// Answers with an error from some request on.
     FailsFrom { request: u64 },
-    /// Closes each connection that sends a request after so many.
+    /// Closes each connection that sends a request after so many; of datagrams, the port.
     HangsUpAt { request: u64 },
+    /// Sends every reply twice, over datagrams.
+    Repeats,
 }
 
 /// A server on a port of its own. Its threads end with their connections, the first with the test.
 pub(crate) struct Server {
-    address: SocketAddr,
+    address: String,
     shared: Arc<Shared>,
 }
 
@@ -53,9 +55,8 @@ impl Server {
     pub(crate) fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a listener has an address");
-        let shared =
-            Arc::new(Shared { manner, requests: AtomicU64::new(0), commands: Mutex::default() });
-        let server = Self { address, shared: Arc::clone(&shared) };
+        let shared = Shared::new(manner);
+        let server = Self { address: address.to_string(), shared: Arc::clone(&shared) };
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (stream, shared) = (stream.expect("a connection"), Arc::clone(&shared));
@@ -65,8 +66,18 @@ impl Server {
         server
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// One that takes datagrams.
+    pub(crate) fn start_datagrams(manner: Manner) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let address = format!("udp://{}", socket.local_addr().expect("a socket has an address"));
+        let shared = Shared::new(manner);
+        let server = Self { address, shared: Arc::clone(&shared) };
+        thread::spawn(move || serve_datagrams(&socket, &shared));
+        server
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// A port that was free a moment ago.
@@ -82,6 +93,10 @@ impl Server {
 }
 
 impl Shared {
+    fn new(manner: Manner) -> Arc<Self> {
+        Arc::new(Self { manner, requests: AtomicU64::new(0), commands: Mutex::default() })
+    }
+
     #[expect(clippy::disallowed_methods, reason = "a server that stalls is what is wanted")]
     fn answer(&self, command: String) -> Answer {
         *self.commands.lock().expect("no panic").entry(command).or_default() += 1;
@@ -117,6 +132,24 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
         };
         if stream.write_all(&out).is_err() || served.is_none() {
             return;
+        }
+    }
+}
+
+/// Answers datagrams, until it hangs up.
+fn serve_datagrams(socket: &UdpSocket, shared: &Shared) {
+    let mut buffer = [0; 65_536];
+    let copies = if matches!(shared.manner, Manner::Repeats) { 2 } else { 1 };
+    loop {
+        let (len, client) = socket.recv_from(&mut buffer).expect("it is not connected");
+        let (mut request, mut reply) = (buffer[..len].to_vec(), Vec::new());
+        if serve_native(&mut request, &mut reply, shared).is_none() {
+            return;
+        }
+        assert!(request.is_empty(), "a datagram is one whole frame");
+        for _ in 0..copies * usize::from(!reply.is_empty()) {
+            // The run may have ended meanwhile, and its port be closed.
+            let _ = socket.send_to(&reply, client);
         }
     }
 }
