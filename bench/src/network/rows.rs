@@ -78,3 +78,36 @@ fn ratio(first: Option<&Entry>, entry: &Entry, class: &str) -> String {
     let of = |entry: &Entry| entry.latency_us(class, 99.0).filter(is_number);
     quantity::ratio(first.and_then(of).zip(of(entry)).map(|(first, this)| this / first))
 }
+
+#[cfg(test)]
+mod tests {
+    use revenant_loadgen::quantity::time;
+
+    use super::*;
+    use crate::network::fixture;
+
+    #[test]
+    fn a_row_a_server_and_class_with_what_its_title_says() {
+        let document = fixture::document();
+        let rows = of(&document);
+        assert_eq!(rows.rows.len(), 3 * 2);
+        let us = |at: usize, percent| document.entries[at].latency_us("get", percent).unwrap();
+        let (server, cells) = &rows.rows[2];
+        let ratio = quantity::ratio(Some(us(1, 99.0) / us(0, 99.0)));
+        let [p50, p99, p999] = [50.0, 99.0, 99.9].map(|percent| time(us(1, percent)));
+        assert_eq!(*server, Some(1));
+        assert_eq!(
+            cells[..],
+            ["tokio-blocking", "get", "12.0k", &p50, &p99, &p999, &ratio, NONE, NONE]
+        );
+        let (server, cells) = &rows.rows[3];
+        assert_eq!((*server, &cells[..3]), (None, &["".into(), "search".into(), "".into()][..]));
+    }
+
+    #[test]
+    fn a_search_that_found_nothing_is_a_row_without_rates() {
+        let rows = of(&fixture::search()).rows;
+        assert_eq!(rows[0].1, ["revenant", "11.0k", "9.40k", "12.0k"]);
+        assert_eq!(rows[1].1, ["tokio-blocking", NONE, NONE, NONE]);
+    }
+}
