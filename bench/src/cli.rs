@@ -336,6 +336,11 @@ pub(crate) struct Network {
     /// Write the results as a JSON document (docs/results.md).
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+
+    /// Write a report with latency-percentile curves, of a search the rates it tried: one file,
+    /// opens in any browser.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 const PEER_EXAMPLES: &str = "\

@@ -58,7 +58,13 @@ pub fn chart(
     label: &str,
     measure: impl Fn(&Line) -> Option<f64>,
 ) -> Option<String> {
-    let labels = Labels { about: label, x: "load", x_number: |load| format!("{load:.1}") };
+    let labels = Labels {
+        about: label,
+        x: "load",
+        x_number: |load| format!("{load:.1}"),
+        x_marks: &[],
+        limit_us: None,
+    };
     chart::chart(&curves(comparison, measure), labels)
 }
 

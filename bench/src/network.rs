@@ -6,22 +6,27 @@
 
 mod contender;
 mod document;
+mod figures;
+#[cfg(test)]
+mod fixture;
+pub mod html;
+mod remarks;
+mod rows;
 mod served;
-mod table;
+pub mod table;
 
 pub use contender::{Contender, Shares, UnknownContender};
 pub use document::{Contest, Document, Entry, FORMAT};
 pub use served::{Served, ServedError};
-pub use table::render;
 
 use std::sync::Arc;
 
 use revenant::cpu::{CpuId, CpuSet};
-use revenant_loadgen::report::row::RunRow;
+use revenant_loadgen::report::row::{Percentile, RunRow};
 use revenant_loadgen::{
-    ALL, Endpoint, EndpointError, Experiment, ExperimentError, Found, Here, Job, Live, Measured,
-    Objective, Observer, ObserverError, Pace, Reach, Search, SearchSpec, Session, SessionError,
-    seed_of_run,
+    ALL, ClassTally, Endpoint, EndpointError, Experiment, ExperimentError, Found, Here, Job, Live,
+    Measured, Objective, Observer, ObserverError, Pace, Reach, Search, SearchSpec, Session,
+    SessionError, seed_of_run,
 };
 use thiserror::Error;
 
@@ -171,10 +176,11 @@ impl Plan {
             let seed = seed_of_run(self.job.seed, entry.runs.len() as u64);
             let arrivals = revenant_loadgen::Arrivals::Poisson;
             let job = Job { pace: Pace::Open { arrivals, rate_rps }, seed, ..self.job.clone() };
-            let (row, measured) = self.run(entry.who, &job, live)?;
+            let (mut row, measured) = self.run(entry.who, &job, live)?;
             let class = self.job.traffic.class_named(&objective.class);
             let tally = class.map_or_else(|| measured.all(), |at| measured.classes[at].clone());
             search.tried(row.valid && objective.is_met_by(&tally));
+            keep_percentile(&mut row, objective, &tally);
             entry.add(row);
         }
         Ok(search.found())
@@ -204,5 +210,41 @@ impl Plan {
         let live = Arc::clone(live);
         let mut experiment = Experiment { job, source: &mut here, observer, live };
         Ok(experiment.run(pace, seed, |_, _| {})?)
+    }
+}
+
+/// A run says what it had at the objective's percentile, even if no table has that.
+fn keep_percentile(row: &mut RunRow, objective: &Objective, tally: &ClassTally) {
+    let percent = objective.percent();
+    let class = row.classes.iter_mut().find(|class| class.class == objective.class);
+    if let Some(class) = class.filter(|class| class.percentile(percent).is_none()) {
+        class.percentiles.push(Percentile::of(tally, percent));
+        class.percentiles.sort_by(|a, b| a.percent.total_cmp(&b.percent));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use revenant_loadgen::{Outcome, Span, Stamps};
+
+    use super::*;
+
+    #[test]
+    fn a_run_of_a_search_has_the_percentile_that_is_asked_for_once() {
+        let mut row = fixture::search().entries[0].runs[0].clone();
+        let span = Span { start_ns: 0, end_ns: 1_000_000_000 };
+        let mut tally = ClassTally::new(span);
+        for us in 1..=1_000 {
+            let stamps = Stamps { intended_ns: 0, sent_ns: 0, done_ns: us * 1_000 };
+            tally.add(stamps, Outcome::Answered);
+        }
+        let before = row.class("get").unwrap().percentiles.len();
+        for text in ["get:p98:1ms", "get:p99:1ms", "get:p98:1ms"] {
+            keep_percentile(&mut row, &text.parse().unwrap(), &tally);
+        }
+        let class = row.class("get").unwrap();
+        assert_eq!(class.percentiles.len(), before + 1);
+        let us = class.percentile(98.0).unwrap().latency_us.unwrap();
+        assert!((us - 980.0).abs() < 2.0, "{us}");
     }
 }

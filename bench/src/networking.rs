@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use revenant::cpu::{CpuId, CpuSet};
 use revenant_bench::affinity;
-use revenant_bench::network::{self, Contest, Document, Plan, Question};
+use revenant_bench::network::{self, Contest, Document, Plan, Question, html, table};
 use revenant_loadgen::destination::Destination;
 use revenant_loadgen::machine::Machine;
 use revenant_loadgen::{
@@ -15,6 +15,7 @@ use revenant_loadgen::{
 
 use crate::Failure;
 use crate::cli::Network;
+use crate::comparing::destination;
 
 /// The part of a run that does not count.
 const WARMUP_NS: u64 = 500_000_000;
@@ -29,36 +30,59 @@ const INTERRUPTED: u8 = 130;
 
 /// Compares servers.
 pub(crate) fn network(options: Network) -> Result<ExitCode, Failure> {
-    let destination = options.json.as_deref().map(Destination::new).transpose();
-    let destination = destination.map_err(Failure::bad_input)?;
+    let json = destination(options.json.as_deref())?;
+    let html = destination(options.html.as_deref())?;
     let plan = plan(&options)?;
     let live = Arc::new(Live::default());
     let stop = Arc::clone(&live);
     ctrlc::set_handler(move || stop.stop()).map_err(Failure::broken)?;
     let mut progress = |line| eprintln!("{line}");
     let entries = plan.carry_out(&live, &mut progress).map_err(Failure::broken)?;
-    let contest = Contest {
-        about: about(&options),
+    let document = Document {
+        format: network::FORMAT,
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        complete: !live.is_stopped(),
+        machine: Machine::read(),
+        contest: contest(&options, &plan),
+        entries,
+    };
+    show(&document, json.as_ref(), html.as_ref()).map_err(Failure::Broken)?;
+    Ok(if document.complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
+}
+
+/// The table to stdout, the documents to their files.
+fn show(
+    document: &Document,
+    json: Option<&Destination>,
+    html: Option<&Destination>,
+) -> anyhow::Result<()> {
+    print!("{}", table::render(document));
+    if let Some(json) = json {
+        json.write(&(serde_json::to_string_pretty(document)? + "\n"))?;
+        println!("  results: {}", json.path().display());
+    }
+    if let Some(html) = html {
+        html.write(&html::render(document))?;
+        println!("  report: {}", html.path().display());
+    }
+    Ok(())
+}
+
+fn contest(options: &Network, plan: &Plan) -> Contest {
+    Contest {
+        about: about(options),
+        objective: options.slo.clone(),
         generator_cpu: u32::from(plan.generator_cpu.0),
         server_cpus: plan.server_cpus.to_string(),
         seeds: plan.seeds,
-    };
-    let command = std::env::args().collect::<Vec<_>>().join(" ");
-    let document =
-        Document { format: network::FORMAT, command, machine: Machine::read(), contest, entries };
-    print!("{}", network::render(&document));
-    if let Some(destination) = destination {
-        let text = serde_json::to_string_pretty(&document).map_err(Failure::broken)?;
-        destination.write(&(text + "\n")).map_err(Failure::broken)?;
     }
-    Ok(if live.is_stopped() { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
 /// What is asked of the servers, in a sentence.
 fn about(options: &Network) -> String {
     let question = match (&options.slo, options.rate, options.closed) {
         (Some(objective), ..) => {
-            let (class, percent) = (&objective.class, objective.quantile * 100.0);
+            let (class, percent) = (&objective.class, objective.percent());
             let limit_us = objective.limit_ns as f64 / 1e3;
             format!("highest rate with {percent} % of `{class}` within {limit_us} us")
         }
@@ -96,6 +120,9 @@ fn plan(options: &Network) -> Result<Plan, Failure> {
         seed: 1,
     };
     job.validate().map_err(Failure::bad_input)?;
+    if let Some(objective) = &options.slo {
+        objective.check(&job.traffic).map_err(Failure::bad_input)?;
+    }
     let (contenders, seeds) = (options.systems.clone(), options.seeds);
     Ok(Plan { contenders, job, question, seeds, generator_cpu, server_cpus })
 }

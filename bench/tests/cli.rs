@@ -58,6 +58,8 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ("simulate --cpus 0", ["--cpus", "512"]),
         ("network --systems nginx", ["`nginx`", "tokio"]),
         ("network --slo get:99:1ms", ["get:99:1ms", "CLASS:PERCENTILE:LIMIT"]),
+        ("network --slo put:p99:1ms", ["no class `put`", "get"]),
+        ("network --html /nowhere/at/all.html", ["/nowhere/at/all.html", "directory"]),
         ("peer tokio --listen 0.0.0.0:1", ["loopback", "127.0.0.1"]),
     ];
     for (line, expected) in cases {
@@ -172,14 +174,15 @@ fn a_simulation_repeats_to_the_byte() {
 /// Every rival serves the server's own commands and store, in both protocols.
 #[test]
 fn rivals_are_compared_over_sockets() {
-    let scratch = Scratch::new("network.json");
+    let (scratch, report) = (Scratch::new("network.json"), Scratch::new("network.html"));
     for protocol in ["native", "resp"] {
         let line = format!(
             "network --systems tokio,tokio-blocking,thread-pool --rate 500 --seconds 0.2 --seeds 1 \
-             --keys 2000 --preset get=90:GET,scan=10:RANGE\u{a0}100 --protocol {protocol} --json"
+             --keys 2000 --preset get=90:GET,scan=10:RANGE\u{a0}100 --protocol {protocol}"
         );
         let mut command = Command::new(PROGRAM);
-        command.args(line.split(' ').map(|word| word.replace('\u{a0}', " "))).arg(&scratch.0);
+        command.args(line.split(' ').map(|word| word.replace('\u{a0}', " ")));
+        command.arg("--json").arg(&scratch.0).arg("--html").arg(&report.0);
         let output = command.stdin(Stdio::null()).output().expect("the program starts");
         assert!(output.status.success(), "{}", text(&output.stderr));
         // Lines are broken to the width of a page.
@@ -194,6 +197,10 @@ fn rivals_are_compared_over_sockets() {
             assert_eq!((all.counts.errors, all.counts.lost), (0, 0), "{}", entry.contender);
             assert!(all.counts.answered > 0);
             assert!(entry.latency_us("scan", 50.0) > Some(0.0));
+        }
+        let page = fs::read_to_string(&report.0).expect("the report was written");
+        for part in ["scan: latency by percentile", "<svg", "tokio-blocking", "generator on CPU"] {
+            assert!(page.contains(part), "no {part} in {page}");
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Curves as inline SVG over a logarithmic time axis, for pages that need nothing else.
 
 use plotters::coord::combinators::LogCoord;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::page;
 use crate::quantity;
@@ -39,6 +41,8 @@ pub enum Stroke {
     Dashed,
     /// In dots.
     Dotted,
+    /// Not at all: its points are alone.
+    Unseen,
 }
 
 /// What marks a point.
@@ -65,7 +69,7 @@ pub struct Curve {
     pub look: Look,
 }
 
-/// What a chart says of itself.
+/// What a chart says beside its curves.
 #[derive(Clone, Copy, Debug)]
 pub struct Labels<'a> {
     /// What it shows, for who cannot see it.
@@ -74,6 +78,10 @@ pub struct Labels<'a> {
     pub x: &'a str,
     /// How numbers of the x axis are written.
     pub x_number: fn(f64) -> String,
+    /// Where the x axis has numbers; at round ones if this names none.
+    pub x_marks: &'a [f64],
+    /// A latency that is to be kept: a line all the way along the x axis.
+    pub limit_us: Option<f64>,
 }
 
 impl Look {
@@ -100,7 +108,7 @@ pub fn swatch(look: Look, about: &str) -> String {
     {
         let area = SVGBackend::with_string(&mut svg, SWATCH_SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&area)
-            .build_cartesian_2d(0.0..2.0, (1.0..100.0).log_scale())
+            .build_cartesian_2d(Axis::new((0.0, 2.0), &[]), (1.0..100.0).log_scale())
             .expect(DRAWS);
         draw_line(&mut chart, &[(0.0, 10.0), (2.0, 10.0)], look, false);
         draw_line(&mut chart, &[(1.0, 10.0)], look, true);
@@ -117,7 +125,7 @@ pub fn swatch(look: Look, about: &str) -> String {
 #[must_use]
 pub fn chart(curves: &[Curve], labels: Labels<'_>) -> Option<String> {
     let curves: Vec<Curve> = curves.iter().map(with_times).collect();
-    let (xs, times_us) = ranges(&curves)?;
+    let (xs, times_us) = ranges(&curves, labels.limit_us)?;
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, CHART_SIZE).into_drawing_area();
@@ -126,9 +134,12 @@ pub fn chart(curves: &[Curve], labels: Labels<'_>) -> Option<String> {
             .margin_right(16)
             .x_label_area_size(46)
             .y_label_area_size(62)
-            .build_cartesian_2d(xs.0..xs.1, (times_us.0..times_us.1).log_scale())
+            .build_cartesian_2d(Axis::new(xs, labels.x_marks), (times_us.0..times_us.1).log_scale())
             .expect(DRAWS);
         draw_axes(&mut chart, labels);
+        if let Some(limit_us) = labels.limit_us {
+            draw_limit(&mut chart, xs, limit_us);
+        }
         for Curve { points, look } in &curves {
             draw_line(&mut chart, points, *look, true);
         }
@@ -140,7 +151,45 @@ pub fn chart(curves: &[Curve], labels: Labels<'_>) -> Option<String> {
 /// Drawing into a string fails only on a bug in the geometry above.
 const DRAWS: &str = "drawing into a string does not fail";
 
-type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, LogCoord<f64>>>;
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, LogCoord<f64>>>;
+
+/// Numbers of an x axis that names none, at most.
+const X_NUMBERS_MAX: usize = 8;
+
+/// An x axis with numbers at its marks.
+struct Axis {
+    line: RangedCoordf64,
+    marks: Vec<f64>,
+}
+
+impl Axis {
+    /// With these marks, as far as they lie on it, or with some of its own if they are none.
+    fn new((low, high): Range, marks: &[f64]) -> Self {
+        let line = RangedCoordf64::from(low..high);
+        let marks = match marks {
+            [] => line.key_points(X_NUMBERS_MAX),
+            marks => marks.iter().copied().filter(|mark| (low..=high).contains(mark)).collect(),
+        };
+        Self { line, marks }
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, x: &f64, pixels: (i32, i32)) -> i32 {
+        self.line.map(x, pixels)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.marks.clone()
+    }
+
+    fn range(&self) -> std::ops::Range<f64> {
+        self.line.range()
+    }
+}
 
 fn with_times(curve: &Curve) -> Curve {
     let points = curve.points.iter().copied().filter(|(_, us)| *us > 0.0);
@@ -149,14 +198,18 @@ fn with_times(curve: &Curve) -> Curve {
 
 type Range = (f64, f64);
 
+/// Room above a limit for what it is called, as a factor.
+const LIMIT_ROOM: f64 = 1.5;
+
 /// The x axis with a little room, and whole decades of time: each grid line is then a power of ten.
-fn ranges(curves: &[Curve]) -> Option<(Range, Range)> {
+fn ranges(curves: &[Curve], limit_us: Option<f64>) -> Option<(Range, Range)> {
     let points = || curves.iter().flat_map(|curve| curve.points.iter().copied());
     let extent = |values: &mut dyn Iterator<Item = f64>| {
         values.map(|value| (value, value)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     };
     let (x_min, x_max) = extent(&mut points().map(|(x, _)| x))?;
-    let (us_min, us_max) = extent(&mut points().map(|(_, us)| us))?;
+    let limit_us = limit_us.into_iter().flat_map(|us| [us, us * LIMIT_ROOM]);
+    let (us_min, us_max) = extent(&mut points().map(|(_, us)| us).chain(limit_us))?;
     let room = ((x_max - x_min) * 0.04).max(x_max.abs() * 0.02);
     let decade = |us: f64| 10_f64.powf(us);
     let low = us_min.log10().floor();
@@ -164,18 +217,22 @@ fn ranges(curves: &[Curve]) -> Option<(Range, Range)> {
     Some(((x_min - room, x_max + room), (decade(low), decade(high))))
 }
 
+fn text_style() -> TextStyle<'static> {
+    ("sans-serif", 17).into_font().color(&INK)
+}
+
 fn draw_axes(chart: &mut Chart<'_, '_>, labels: Labels<'_>) {
-    let text = ("sans-serif", 17).into_font().color(&INK);
+    let text = text_style();
     chart
         .configure_mesh()
         .disable_x_mesh()
         .bold_line_style(INK.mix(0.18))
         .light_line_style(INK.mix(0.0))
         .axis_style(INK.mix(0.5))
-        .x_labels(8)
+        .x_labels(X_NUMBERS_MAX)
         .y_labels(7)
         .x_label_formatter(&|x| (labels.x_number)(*x))
-        .y_label_formatter(&|us| decade_label(*us))
+        .y_label_formatter(&|us| short_time(*us))
         .x_desc(labels.x)
         .label_style(text.clone())
         .axis_desc_style(text)
@@ -183,8 +240,20 @@ fn draw_axes(chart: &mut Chart<'_, '_>, labels: Labels<'_>) {
         .expect(DRAWS);
 }
 
-/// Powers of ten without decimals: `10us`, not `10.0us`.
-fn decade_label(us: f64) -> String {
+/// A line from end to end, and above its beginning, where curves that start below it leave room,
+/// what it is.
+fn draw_limit(chart: &mut Chart<'_, '_>, (low, high): Range, limit_us: f64) {
+    let ends = [(low, limit_us), (high, limit_us)];
+    let line = DashedLineSeries::new(ends, 7, 5, INK.mix(0.7).stroke_width(1));
+    chart.draw_series(line).expect(DRAWS);
+    let style = text_style().pos(Pos::new(HPos::Left, VPos::Bottom));
+    let text = format!("limit {}", short_time(limit_us));
+    let text = EmptyElement::at(ends[0]) + Text::new(text, (6, -3), style);
+    chart.draw_series([text]).expect(DRAWS);
+}
+
+/// A time without idle decimals: `10us`, not `10.0us`.
+fn short_time(us: f64) -> String {
     let text = quantity::time(us);
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
@@ -210,6 +279,7 @@ fn draw_line(chart: &mut Chart<'_, '_>, points: &[(f64, f64)], look: Look, marke
         Stroke::Dotted => {
             chart.draw_series(DashedLineSeries::new(path, 2, 4, style)).expect(DRAWS);
         }
+        Stroke::Unseen => {}
     }
     if markers {
         draw_markers(chart, points, look);
@@ -251,8 +321,13 @@ mod tests {
 
     const LOOK: Look =
         Look { color: (0x2f, 0x6f, 0xe0), stroke: Stroke::Bold, marker: Marker::Disc };
-    const LABELS: Labels<'_> =
-        Labels { about: "p99 <short>", x: "load", x_number: |x| format!("{x:.1}") };
+    const LABELS: Labels<'_> = Labels {
+        about: "p99 <short>",
+        x: "load",
+        x_number: |x| format!("{x:.1}"),
+        x_marks: &[],
+        limit_us: None,
+    };
 
     fn curve(points: &[(f64, f64)]) -> Curve {
         Curve { points: points.to_vec(), look: LOOK }
@@ -274,8 +349,37 @@ mod tests {
     }
 
     #[test]
-    fn decades_are_labelled_without_decimals() {
-        let labels: Vec<String> = [0.1, 1.0, 10.0, 1_000.0, 1e6].map(decade_label).into();
+    fn a_limit_is_drawn_and_named_even_above_all_curves() {
+        let labels = Labels { limit_us: Some(1_000.0), ..LABELS };
+        let svg = chart(&[curve(&[(1.0, 20.0), (2.0, 90.0)])], labels).unwrap();
+        assert!(svg.contains("limit 1ms") && svg.contains("10ms"), "{svg}");
+        let without = chart(&[curve(&[(1.0, 20.0), (2.0, 90.0)])], LABELS).unwrap();
+        assert!(!without.contains("limit") && !without.contains("1ms"), "{without}");
+        assert!(chart(&[], labels).is_none(), "a limit alone is no chart");
+    }
+
+    #[test]
+    fn numbers_stand_at_the_marks_that_lie_on_the_axis() {
+        let x_number = |x: f64| format!("at {x}");
+        let labels = Labels { x_number, x_marks: &[1.0, 2.5, 7.0], ..LABELS };
+        let svg = chart(&[curve(&[(1.0, 20.0), (3.0, 90.0)])], labels).unwrap();
+        assert_eq!(svg.matches("at ").count(), 2, "{svg}");
+        assert!(svg.contains("at 1") && svg.contains("at 2.5"), "{svg}");
+    }
+
+    #[test]
+    fn an_unseen_line_leaves_its_points() {
+        let points = curve(&[(1.0, 20.0), (3.0, 90.0)]);
+        let look = Look { stroke: Stroke::Unseen, ..LOOK };
+        let lines = |curve| chart(&[curve], LABELS).unwrap().matches("<polyline").count();
+        assert_eq!(lines(points.clone()) - lines(Curve { look, ..points.clone() }), 1);
+        let svg = chart(&[Curve { look, ..points }], LABELS).unwrap();
+        assert_eq!(svg.matches("<circle").count(), 2, "{svg}");
+    }
+
+    #[test]
+    fn decades_are_written_without_decimals() {
+        let labels: Vec<String> = [0.1, 1.0, 10.0, 1_000.0, 1e6].map(short_time).into();
         assert_eq!(labels, ["100ns", "1us", "10us", "1ms", "1s"]);
     }
 }

@@ -12,7 +12,7 @@ use revenant_loadgen::quantity::amount;
 use revenant_loadgen::report::document::{Document, FORMAT, Load, SearchRow};
 use revenant_loadgen::report::row::RunRow;
 use revenant_loadgen::{
-    ALL, Crew, Endpoint, Experiment, ExperimentError, Here, Job, Keys, Live, Measured, Objective,
+    Crew, Endpoint, Experiment, ExperimentError, Here, Job, Keys, Live, Measured, Objective,
     Observer, Pace, Reach, Search, SearchSpec, Session, Source, Trace, Traffic, seed_of_run,
     validity,
 };
@@ -92,13 +92,8 @@ fn job(options: &Drive) -> Result<(Job, Option<Trace>), anyhow::Error> {
         None => None,
         Some(path) => Some(Trace::parse(&read_trace(path)?, traffic.mix())?),
     };
-    if let Some(objective) = &pace.slo
-        && objective.class != ALL
-        && traffic.class_named(&objective.class).is_none()
-    {
-        let names = traffic.mix().classes().iter().map(|class| class.name.as_str());
-        let names = names.chain([ALL]).collect::<Vec<_>>().join(", ");
-        return Err(anyhow!("--slo: no class `{}`; the traffic has {names}", objective.class));
+    if let Some(objective) = &pace.slo {
+        objective.check(&traffic)?;
     }
     let duration_ns = match &trace {
         // A request at the last line's time is part of the run.

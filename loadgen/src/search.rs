@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::duration::{DurationError, parse_duration_ns};
 use crate::tally::ClassTally;
+use crate::traffic::{ALL, Traffic};
 
 /// An objective: a percentile of a class below a limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,14 @@ pub enum ObjectiveError {
     /// The limit cannot be read.
     #[error(transparent)]
     Limit(#[from] DurationError),
+    /// The traffic has no such class.
+    #[error("--slo: no class `{class}`; the traffic has {names}")]
+    Class {
+        /// What was written.
+        class: String,
+        /// What there is.
+        names: String,
+    },
 }
 
 impl std::str::FromStr for Objective {
@@ -60,6 +69,25 @@ impl Objective {
     #[must_use]
     pub fn is_met_by(&self, tally: &ClassTally) -> bool {
         tally.latency_ns(self.quantile).is_some_and(|latency_ns| latency_ns <= self.limit_ns)
+    }
+
+    /// Checks that there are requests it speaks of.
+    ///
+    /// # Errors
+    /// When the traffic has no class of its name.
+    pub fn check(&self, traffic: &Traffic) -> Result<(), ObjectiveError> {
+        if self.class == ALL || traffic.class_named(&self.class).is_some() {
+            return Ok(());
+        }
+        let names = traffic.mix().classes().iter().map(|class| class.name.as_str());
+        let names = names.chain([ALL]).collect::<Vec<_>>().join(", ");
+        Err(ObjectiveError::Class { class: self.class.clone(), names })
+    }
+
+    /// Its percentile, in per cent, as it was written.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        (self.quantile * 1e6).round() / 1e4
     }
 }
 
@@ -219,6 +247,9 @@ mod tests {
         for text in ["get", "get:99:1us", "get:p100:1us", ":p99:1us", "get:p99:1us:x", "a:pp:1us"] {
             assert!(text.parse::<Objective>().unwrap_err().to_string().contains(text), "{text}");
         }
+        assert_eq!((objective.percent(), objective.quantile), (99.9, 0.999));
+        let odd: Objective = "get:p29:1us".parse().unwrap();
+        assert_eq!(odd.percent(), 29.0, "0.29 * 100 is not quite 29");
         assert!("get:p99:10".parse::<Objective>().unwrap_err().to_string().contains("`10`"));
     }
 

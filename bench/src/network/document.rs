@@ -1,8 +1,9 @@
 //! The results of a comparison as data.
 
 use revenant_loadgen::machine::Machine;
-use revenant_loadgen::report::row::{Percentile, RunRow};
-use revenant_loadgen::{ALL, Found};
+use revenant_loadgen::quantity::time_or_none;
+use revenant_loadgen::report::row::{Percentile, RunRow, is_infinite};
+use revenant_loadgen::{ALL, Found, Objective};
 use serde::{Deserialize, Serialize};
 
 use super::Contender;
@@ -17,6 +18,8 @@ pub struct Document {
     pub format: u32,
     /// The command line.
     pub command: String,
+    /// False when it was interrupted: entries then have the runs made so far.
+    pub complete: bool,
     /// The machine it was measured on.
     pub machine: Machine,
     /// What was asked.
@@ -30,11 +33,13 @@ pub struct Document {
 pub struct Contest {
     /// In a sentence.
     pub about: String,
+    /// What a rate was searched for that meets it; `None` of other questions.
+    pub objective: Option<Objective>,
     /// CPU of the generator.
     pub generator_cpu: u32,
     /// CPUs of the servers.
     pub server_cpus: String,
-    /// Runs of each contender.
+    /// Runs of each contender, or searches.
     pub seeds: u64,
 }
 
@@ -81,10 +86,16 @@ impl Entry {
         if names.len() == 2 { names[..1].to_vec() } else { names[..names.len() - 1].to_vec() }
     }
 
-    /// The median latency of a class at a percentile.
+    /// The median latency of a class at a percentile; infinite if those requests failed.
     #[must_use]
     pub fn latency_us(&self, class: &str, percent: f64) -> Option<f64> {
-        self.percentile(class, percent, |percentile| percentile.latency_us)
+        self.percentile(class, percent, latency_of)
+    }
+
+    /// Requests of a class in the run that has fewest of them.
+    pub(super) fn fewest_requests(&self, class: &str) -> u64 {
+        let requests = self.runs.iter().filter_map(|run| Some(run.class(class)?.requests));
+        requests.min().unwrap_or(0)
     }
 
     fn percentile(
@@ -124,6 +135,17 @@ impl Entry {
     }
 }
 
+/// The latency at a percentile, infinite if it is the one that failed requests count with.
+pub(super) fn latency_of(percentile: &Percentile) -> Option<f64> {
+    let latency_us = percentile.latency_us?;
+    Some(if is_infinite(latency_us) { f64::INFINITY } else { latency_us })
+}
+
+/// A latency as people read it.
+pub(super) fn latency(us: Option<f64>) -> String {
+    if us == Some(f64::INFINITY) { "infinite".to_owned() } else { time_or_none(us) }
+}
+
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let count = values.len();
@@ -137,11 +159,29 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::fixture;
 
     #[test]
     fn medians_of_even_and_odd_counts() {
         assert_eq!(median(vec![]), None);
         assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
+    }
+
+    #[test]
+    fn failures_are_infinitely_slow_in_medians_too() {
+        let mut entry = fixture::document().entries.remove(0);
+        let at_p99 = entry.latency_us("get", 99.0).unwrap();
+        assert!(at_p99 < 1e6, "{at_p99}");
+        for run in &mut entry.runs {
+            for percentile in &mut run.classes[0].percentiles {
+                percentile.latency_us = Some(1e8);
+            }
+        }
+        assert_eq!(entry.latency_us("get", 99.0), Some(f64::INFINITY));
+        assert_eq!(latency(entry.latency_us("get", 99.0)), "infinite");
+        entry.runs[0].classes[0].percentiles[3].latency_us = Some(10.0);
+        entry.runs.truncate(2);
+        assert_eq!(entry.latency_us("get", 99.0), Some(f64::INFINITY), "half of them failed");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Stdio};
 use std::thread;
 
@@ -48,6 +49,8 @@ impl Served {
         let folder = program.parent().expect("a program lies in a folder");
         let mut command = contender.command(folder, shares);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        // Ctrl-C in a terminal goes to a whole group: it ends the run, which still needs its server.
+        command.process_group(0);
         // A child inherits the CPUs of the thread that starts it: one that does nothing else.
         let spawned = thread::scope(|scope| {
             let spawn = || affinity::confine(cpus).and_then(|()| command.spawn());

@@ -133,8 +133,8 @@ impl Document {
 /// What a search found, in a sentence.
 #[must_use]
 pub fn found_in_words(search: &SearchRow) -> String {
-    let Objective { class, quantile, limit_ns } = &search.objective;
-    let percent = (quantile * 1e6).round() / 1e4;
+    let Objective { class, limit_ns, .. } = &search.objective;
+    let percent = search.objective.percent();
     let objective = format!("{class} p{percent} <= {}", time(*limit_ns as f64 / 1e3));
     let spoiled = match search.spoiled_runs {
         0 => String::new(),

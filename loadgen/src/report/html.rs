@@ -80,7 +80,13 @@ fn charts(document: &Document) -> String {
         .into_iter()
         .filter_map(|(percent, name)| {
             let about = format!("{name} over the rate of valid runs");
-            let labels = Labels { about: &about, x: "requests/s", x_number: amount };
+            let labels = Labels {
+                about: &about,
+                x: "requests/s",
+                x_number: amount,
+                x_marks: &[],
+                limit_us: None,
+            };
             let svg = chart::chart(&curves(document, percent), labels)?;
             Some(format!("<figure><figcaption>{name}</figcaption>{svg}</figure>\n"))
         })

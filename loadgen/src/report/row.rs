@@ -139,35 +139,40 @@ impl RunRow {
     }
 }
 
+impl Percentile {
+    /// What the requests of a class say about this percentile.
+    #[must_use]
+    pub fn of(tally: &ClassTally, percent: f64) -> Self {
+        let latencies = tally.latencies();
+        let quantile = percent / 100.0;
+        let interval = crate::interval::Interval::of(&latencies, quantile);
+        let latency_ns = (!latencies.is_empty())
+            .then(|| latencies.value_at_quantile(quantile).min(LATENCY_MAX_NS));
+        Self {
+            percent,
+            latency_us: us(latency_ns),
+            low_us: us(interval.map(|interval| interval.low)),
+            high_us: us(interval.map(|interval| interval.high)),
+            answered_us: us(tally.answered_latency_ns(quantile)),
+            from_send_us: us(tally.latency_from_send_ns(quantile)),
+            lateness_us: us(tally.lateness_ns(quantile)),
+        }
+    }
+}
+
 impl ClassRow {
     fn of(name: &str, tally: &ClassTally) -> Self {
-        let latencies = tally.latencies();
-        let percentile = |percent: f64| {
-            let quantile = percent / 100.0;
-            let interval = crate::interval::Interval::of(&latencies, quantile);
-            let latency_ns = (!latencies.is_empty())
-                .then(|| latencies.value_at_quantile(quantile).min(LATENCY_MAX_NS));
-            Percentile {
-                percent,
-                latency_us: us(latency_ns),
-                low_us: us(interval.map(|interval| interval.low)),
-                high_us: us(interval.map(|interval| interval.high)),
-                answered_us: us(tally.answered_latency_ns(quantile)),
-                from_send_us: us(tally.latency_from_send_ns(quantile)),
-                lateness_us: us(tally.lateness_ns(quantile)),
-            }
-        };
         Self {
             class: name.to_owned(),
             requests: tally.count(),
             offered_rps: tally.offered_rps(),
             achieved_rps: tally.achieved_rps(),
             counts: tally.counts,
-            percentiles: PERCENTS.into_iter().map(percentile).collect(),
+            percentiles: PERCENTS.map(|percent| Percentile::of(tally, percent)).into(),
         }
     }
 
-    /// What there is to say about one of [`PERCENTS`].
+    /// What there is to say about a percentile: one of [`PERCENTS`], or one that was added.
     #[must_use]
     pub fn percentile(&self, percent: f64) -> Option<&Percentile> {
         self.percentiles.iter().find(|known| known.percent == percent)
