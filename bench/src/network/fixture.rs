@@ -105,6 +105,7 @@ fn run((rate_rps, seed): (f64, u64), p50_us: f64, factor: f64) -> RunRow {
         queued: 0,
         stalls: 0,
         stall_max_us: 0.0,
+        stray_replies: 0,
         connections_lost: 0,
         first_error: None,
         interrupted: false,
