@@ -221,6 +221,12 @@ impl Connection {
         self.inbox.held_bytes() + self.unsent_bytes()
     }
 
+    /// Whether there is nothing to do for it until something comes.
+    pub fn is_at_rest(&self) -> bool {
+        let has_nothing = self.output.is_empty() && self.inbox.is_empty();
+        self.phase == Phase::Open && self.is_receiving && has_nothing
+    }
+
     /// Why it is over, if it is: nothing is left to do for it.
     pub fn ending(&self, allowance: &Allowance) -> Option<Ending> {
         let is_sent = self.unsent_bytes() == 0;

@@ -199,10 +199,19 @@ impl Desk {
         if self.spares.len() < SPARES_MAX && buffer.capacity() <= SPARE_BYTES {
             self.spares.push(buffer);
         }
-        self.with(key, |connection, now_ns| {
-            connection.sending_bytes = 0;
-            connection.note_output(now_ns);
-        });
+        let now_ns = self.now_ns;
+        let Some(connection) = self.connections.get_mut(key.index()).and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        connection.sending_bytes = 0;
+        connection.note_output(now_ns);
+        let held_bytes = connection.held_bytes();
+        self.budget.book(&mut connection.booked_bytes, held_bytes);
+        // As most are: it spares every request a second look at its connection.
+        if !connection.is_at_rest() {
+            self.mark(key);
+        }
     }
 
     /// Writes a reply to `request` behind a connection's output.
