@@ -138,7 +138,7 @@ pub fn chart(curves: &[Curve], labels: Labels<'_>) -> Option<String> {
             .expect(DRAWS);
         draw_axes(&mut chart, labels);
         if let Some(limit_us) = labels.limit_us {
-            draw_limit(&mut chart, xs, limit_us);
+            draw_limit(&mut chart, xs, (limit_us, fewest_above(&curves, xs, limit_us)));
         }
         for Curve { points, look } in &curves {
             draw_line(&mut chart, points, *look, true);
@@ -240,15 +240,32 @@ fn draw_axes(chart: &mut Chart<'_, '_>, labels: Labels<'_>) {
         .expect(DRAWS);
 }
 
-/// A line from end to end, and above its beginning, where curves that start below it leave room,
-/// what it is.
-fn draw_limit(chart: &mut Chart<'_, '_>, (low, high): Range, limit_us: f64) {
+/// Places along a limit for what it is called: its beginning, its middle, its end.
+const LIMIT_PLACES: [HPos; 3] = [HPos::Left, HPos::Center, HPos::Right];
+
+/// The place along a limit above which the fewest points lie in the way of words.
+fn fewest_above(curves: &[Curve], (low, high): Range, limit_us: f64) -> usize {
+    let width = (high - low) / LIMIT_PLACES.len() as f64;
+    let room_us = limit_us..limit_us * LIMIT_ROOM;
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let count = |place: &usize| {
+        let from = low + *place as f64 * width;
+        let is_there =
+            |(x, us): &&(f64, f64)| (from..from + width).contains(x) && room_us.contains(us);
+        points().filter(is_there).count()
+    };
+    (0..LIMIT_PLACES.len()).min_by_key(count).unwrap_or(0)
+}
+
+/// A line from end to end, and above it at a place what it is.
+fn draw_limit(chart: &mut Chart<'_, '_>, (low, high): Range, (limit_us, place): (f64, usize)) {
     let ends = [(low, limit_us), (high, limit_us)];
     let line = DashedLineSeries::new(ends, 7, 5, INK.mix(0.7).stroke_width(1));
     chart.draw_series(line).expect(DRAWS);
-    let style = text_style().pos(Pos::new(HPos::Left, VPos::Bottom));
+    let style = text_style().pos(Pos::new(LIMIT_PLACES[place], VPos::Bottom));
+    let (anchor, indent) = [(low, 6), (f64::midpoint(low, high), 0), (high, -6)][place];
     let text = format!("limit {}", short_time(limit_us));
-    let text = EmptyElement::at(ends[0]) + Text::new(text, (6, -3), style);
+    let text = EmptyElement::at((anchor, limit_us)) + Text::new(text, (indent, -3), style);
     chart.draw_series([text]).expect(DRAWS);
 }
 
@@ -356,6 +373,14 @@ mod tests {
         let without = chart(&[curve(&[(1.0, 20.0), (2.0, 90.0)])], LABELS).unwrap();
         assert!(!without.contains("limit") && !without.contains("1ms"), "{without}");
         assert!(chart(&[], labels).is_none(), "a limit alone is no chart");
+    }
+
+    #[test]
+    fn a_limit_is_named_where_points_leave_room() {
+        let place = |points: &[(f64, f64)]| fewest_above(&[curve(points)], (0.0, 9.0), 200.0);
+        assert_eq!(place(&[]), 0);
+        assert_eq!(place(&[(1.0, 250.0), (1.5, 190.0), (4.0, 900.0)]), 1, "the middle is free");
+        assert_eq!(place(&[(1.0, 250.0), (4.0, 201.0), (8.0, 301.0)]), 2);
     }
 
     #[test]
