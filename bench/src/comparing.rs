@@ -1,13 +1,11 @@
 //! The command `compare`: options in, table and files out.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::anyhow;
 use revenant_bench::compare::{Experiment, Results};
-use revenant_bench::destination::Destination;
 use revenant_bench::document::{Document, FORMAT};
 use revenant_bench::machine::Machine;
 use revenant_bench::progress::Progress;
@@ -17,6 +15,7 @@ use revenant_bench::{affinity, html, table};
 
 use crate::Failure;
 use crate::cli::{BackendChoice, Compare};
+use crate::results::Destinations;
 
 /// What a shell reports of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -25,8 +24,7 @@ const INTERRUPTED: u8 = 130;
 pub(crate) fn compare(options: Compare) -> Result<ExitCode, Failure> {
     let systems = systems(&options.systems, options.backend).map_err(Failure::BadInput)?;
     let site = Site::of_this_process(workers(&options)).map_err(Failure::bad_input)?;
-    let json = destination(options.json.as_deref())?;
-    let html = destination(options.html.as_deref())?;
+    let destinations = Destinations::new(options.json.as_deref(), options.html.as_deref())?;
     let stop = stop_on_ctrl_c().map_err(Failure::Broken)?;
     let machine = Machine::read();
     let workload = options.workload.prepare(&site).map_err(Failure::broken)?;
@@ -53,7 +51,8 @@ pub(crate) fn compare(options: Compare) -> Result<ExitCode, Failure> {
         skipped,
         rows,
     };
-    show(&document, json.as_ref(), html.as_ref()).map_err(Failure::Broken)?;
+    print!("{}", table::render(&document));
+    destinations.write(&document, html::render)?;
     if let Some(error) = failure {
         return Err(Failure::broken(error));
     }
@@ -61,25 +60,6 @@ pub(crate) fn compare(options: Compare) -> Result<ExitCode, Failure> {
         return Err(Failure::Broken(anyhow!("none of the systems asked for can run here")));
     }
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
-}
-
-/// The table to stdout, the documents to their files.
-pub(crate) fn show(
-    document: &Document,
-    json: Option<&Destination>,
-    html: Option<&Destination>,
-) -> anyhow::Result<()> {
-    print!("{}", table::render(document));
-    if let Some(json) = json {
-        let text = serde_json::to_string_pretty(document)?;
-        json.write(&(text + "\n"))?;
-        println!("  results: {}", json.path().display());
-    }
-    if let Some(html) = html {
-        html.write(&html::render(document))?;
-        println!("  report: {}", html.path().display());
-    }
-    Ok(())
 }
 
 /// Worker CPUs: on the kernel backend the agent needs one, too.
@@ -112,11 +92,6 @@ fn systems(names: &[String], backend: BackendChoice) -> anyhow::Result<Vec<&'sta
         }
     }
     Ok(systems)
-}
-
-/// Checks a file that results are to go to.
-pub(crate) fn destination(path: Option<&Path>) -> Result<Option<Destination>, Failure> {
-    path.map(Destination::new).transpose().map_err(Failure::bad_input)
 }
 
 /// The first Ctrl-C ends the run and shows what there is; the second ends the program.

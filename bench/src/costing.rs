@@ -20,7 +20,7 @@ pub(crate) fn opcosts(options: &Opcosts) -> Result<ExitCode, Failure> {
     use revenant_bench::cost::{self, Document, FORMAT, Unit};
     use revenant_bench::opcosts;
 
-    let json = crate::comparing::destination(options.json.as_deref())?;
+    let destinations = crate::results::Destinations::new(options.json.as_deref(), None)?;
     let record = options.check.as_deref().map(read_record).transpose()?;
     let plan = opcosts::Plan::of_this_process(options.repetitions as usize);
     let plan = plan.map_err(Failure::bad_input)?;
@@ -46,10 +46,7 @@ pub(crate) fn opcosts(options: &Opcosts) -> Result<ExitCode, Failure> {
         rows: rows.map_err(Failure::broken)?,
     };
     print!("{}", cost::render(&document));
-    if let Some(json) = json {
-        let text = serde_json::to_string_pretty(&document).map_err(Failure::broken)?;
-        json.write(&(text + "\n")).map_err(Failure::broken)?;
-    }
+    destinations.write_json(&document)?;
     let Some(record) = record else { return Ok(ExitCode::SUCCESS) };
     let changes = cost::changes(&record, &document);
     print!("\n{}", cost::render_changes(&changes));

@@ -7,6 +7,7 @@ mod listing;
 mod networking;
 mod peering;
 mod preempting;
+mod results;
 mod simulating;
 
 use std::process::ExitCode;

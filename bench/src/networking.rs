@@ -7,7 +7,6 @@ use anyhow::anyhow;
 use revenant::cpu::{CpuId, CpuSet};
 use revenant_bench::affinity;
 use revenant_bench::network::{self, Contest, Document, Plan, Question, html, table};
-use revenant_loadgen::destination::Destination;
 use revenant_loadgen::machine::Machine;
 use revenant_loadgen::{
     ClassField, Job, KeyDistribution, Keys, Live, Pace, Traffic, TrafficError, ValueSize,
@@ -15,7 +14,7 @@ use revenant_loadgen::{
 
 use crate::Failure;
 use crate::cli::Network;
-use crate::comparing::destination;
+use crate::results::Destinations;
 
 /// The part of a run that does not count.
 const WARMUP_NS: u64 = 500_000_000;
@@ -30,8 +29,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Compares servers.
 pub(crate) fn network(options: Network) -> Result<ExitCode, Failure> {
-    let json = destination(options.json.as_deref())?;
-    let html = destination(options.html.as_deref())?;
+    let destinations = Destinations::new(options.json.as_deref(), options.html.as_deref())?;
     let plan = plan(&options)?;
     let live = Arc::new(Live::default());
     let stop = Arc::clone(&live);
@@ -46,26 +44,9 @@ pub(crate) fn network(options: Network) -> Result<ExitCode, Failure> {
         contest: contest(&options, &plan),
         entries,
     };
-    show(&document, json.as_ref(), html.as_ref()).map_err(Failure::Broken)?;
+    print!("{}", table::render(&document));
+    destinations.write(&document, html::render)?;
     Ok(if document.complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
-}
-
-/// The table to stdout, the documents to their files.
-fn show(
-    document: &Document,
-    json: Option<&Destination>,
-    html: Option<&Destination>,
-) -> anyhow::Result<()> {
-    print!("{}", table::render(document));
-    if let Some(json) = json {
-        json.write(&(serde_json::to_string_pretty(document)? + "\n"))?;
-        println!("  results: {}", json.path().display());
-    }
-    if let Some(html) = html {
-        html.write(&html::render(document))?;
-        println!("  report: {}", html.path().display());
-    }
-    Ok(())
 }
 
 fn contest(options: &Network, plan: &Plan) -> Contest {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::Failure;
 use crate::cli::Preempt;
-use crate::comparing::destination;
+use crate::results::Destinations;
 
 /// What the command writes as JSON.
 #[derive(Serialize)]
@@ -25,15 +25,11 @@ struct Document {
 /// Measures every path at every quantum, interleaved, and shows medians.
 pub(crate) fn preempt(options: &Preempt) -> Result<ExitCode, Failure> {
     let site = Site::of_this_process(Some(1)).map_err(Failure::bad_input)?;
-    let json = destination(options.json.as_deref())?;
+    let destinations = Destinations::new(options.json.as_deref(), None)?;
     let rows = measure(options, &site).map_err(Failure::Broken)?;
     print!("{}", render(&rows));
-    if let Some(json) = json {
-        let document = Document { machine: Machine::read(), seeds: options.rounds, rows };
-        let text = serde_json::to_string_pretty(&document).map_err(Failure::broken)?;
-        json.write(&(text + "\n")).map_err(Failure::broken)?;
-        println!("  results: {}", json.path().display());
-    }
+    let document = Document { machine: Machine::read(), seeds: options.rounds, rows };
+    destinations.write_json(&document)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,15 +7,16 @@ use revenant::policy::{PolicyKind, PolicyOptions};
 use revenant_bench::document::{Document, FORMAT, Workload};
 use revenant_bench::machine::Machine;
 use revenant_bench::simulate::{Findings, Study};
+use revenant_bench::table;
 use revenant_loadgen::Mix;
 
 use crate::Failure;
 use crate::cli::Simulate;
-use crate::comparing::{destination, show};
+use crate::results::Destinations;
 
 /// Runs the simulation that was asked for.
 pub(crate) fn simulate(options: Simulate) -> Result<ExitCode, Failure> {
-    let json = destination(options.json.as_deref())?;
+    let destinations = Destinations::new(options.json.as_deref(), None)?;
     let policy = policy_options(&options).map_err(Failure::BadInput)?;
     let policy = options.policy.build(&policy).map_err(Failure::bad_input)?;
     let study = Study {
@@ -30,7 +31,8 @@ pub(crate) fn simulate(options: Simulate) -> Result<ExitCode, Failure> {
     let findings = study.run(options.policy.name(), policy).map_err(Failure::bad_input)?;
     let wall_s = began.elapsed().as_secs_f64();
     let document = document(&study, &findings, options.quantum_us);
-    show(&document, json.as_ref(), None).map_err(Failure::Broken)?;
+    print!("{}", table::render(&document));
+    destinations.write_json(&document)?;
     println!("  {:.3} preemptions a request", findings.preemptions_per_request);
     println!("  {:.2} M requests simulated a second", study.requests as f64 / wall_s / 1e6);
     Ok(ExitCode::SUCCESS)

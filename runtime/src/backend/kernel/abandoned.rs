@@ -39,6 +39,7 @@ pub(super) fn replace(scheduler: &Scheduler, spec: &Spec) -> Result<u32, Enclave
 fn gives_way(scheduler: &Scheduler, name: &str) -> bool {
     let Some(enclave) = enclaves::find(scheduler, name) else { return true };
     let record = &scheduler.enclaves()[enclave as usize];
+    // Acquire: what is read below is no older than the state, which the kernel half exchanges.
     let state = record.state.load(Ordering::Acquire);
     if !looks_abandoned(record, state) {
         return false;
