@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, RwLock, mpsc};
 use std::time::Duration;
 
 use revenant::policy::Shinjuku;
-use revenant::{Class, Runtime};
+use revenant::{Class, Context, Runtime};
 
 use super::isolation::{in_child, is_child};
 use super::{FOR_EVER, Stop, alone, finish, last_cpu, restless, wait_until};
@@ -161,59 +161,46 @@ fn inside_floating_point_arithmetic() {
 
 #[test]
 fn never_inside_a_no_preempt_section() {
-    let _alone = alone();
-    let runtime = restless().build().unwrap();
-    let stop = Stop::default();
-    let inside = Arc::new(Mutex::new(()));
-    let tickets: Vec<_> = (0..3)
-        .map(|_| {
-            let (stop, inside) = (stop.clone(), Arc::clone(&inside));
-            runtime.submit("work", move |context| {
-                while !stop.is_set() {
-                    context.no_preempt(|| {
-                        // On one CPU, only a preempted holder can make this fail.
-                        let held = inside.try_lock();
-                        let is_alone = held.is_ok() || revenant_has_several_cpus();
-                        context.no_preempt(|| super::toil(Duration::from_micros(100)));
-                        assert!(is_alone, "preempted inside the section");
-                    });
-                }
-            })
-        })
-        .collect();
-    wait_until("preemptions are put off", || {
-        let threads = runtime.stats().threads;
-        threads.preemptions_deferred >= 20 && threads.preempted_by_safepoint >= 20
+    put_off(|context, stop, inside| {
+        while !stop.is_set() {
+            context.no_preempt(|| {
+                let held = inside.try_lock();
+                let is_alone = held.is_ok() || revenant_has_several_cpus();
+                context.no_preempt(|| super::toil(Duration::from_micros(100)));
+                assert!(is_alone, "preempted inside the section");
+            });
+        }
     });
-    stop.set();
-    for mut ticket in tickets {
-        ticket.wait_for(FOR_EVER).unwrap();
-    }
 }
 
 #[test]
 fn inside_a_no_preempt_section_only_where_it_relents() {
+    put_off(|context, stop, inside| {
+        context.no_preempt(|| {
+            while !stop.is_set() {
+                let held = inside.try_lock();
+                let is_alone = held.is_ok() || revenant_has_several_cpus();
+                super::toil(Duration::from_micros(100));
+                assert!(is_alone, "preempted elsewhere");
+                drop(held);
+                context.relent();
+            }
+        });
+    });
+}
+
+/// Runs `work` three times side by side, until preemptions were put off and then made up for. On one
+/// CPU, only a holder that was preempted can make `try_lock` fail.
+fn put_off(work: fn(&Context<'_>, &Stop, &Mutex<()>)) {
     let _alone = alone();
     let runtime = restless().build().unwrap();
     let stop = Stop::default();
     let inside = Arc::new(Mutex::new(()));
-    let tickets: Vec<_> = (0..3)
-        .map(|_| {
-            let (stop, inside) = (stop.clone(), Arc::clone(&inside));
-            runtime.submit("work", move |context| {
-                context.no_preempt(|| {
-                    while !stop.is_set() {
-                        let held = inside.try_lock();
-                        let is_alone = held.is_ok() || revenant_has_several_cpus();
-                        super::toil(Duration::from_micros(100));
-                        assert!(is_alone, "preempted elsewhere");
-                        drop(held);
-                        context.relent();
-                    }
-                });
-            })
-        })
-        .collect();
+    let submit = |_| {
+        let (stop, inside) = (stop.clone(), Arc::clone(&inside));
+        runtime.submit("work", move |context| work(context, &stop, &inside))
+    };
+    let tickets: Vec<_> = (0..3).map(submit).collect();
     wait_until("preemptions are put off, and then not", || {
         let threads = runtime.stats().threads;
         threads.preemptions_deferred >= 20 && threads.preempted_by_safepoint >= 20
