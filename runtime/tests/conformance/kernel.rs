@@ -13,9 +13,7 @@ use revenant::cpu::{CpuId, CpuSet};
 use revenant::status::Status;
 use revenant::task::TaskId;
 
-use crate::guest::{
-    self, FOR_EVER, busy_before, sleeps, stay_on_the_first_cpu, use_any_cpu, wait_for,
-};
+use crate::guest::{self, FOR_EVER, busy_before, sleeps, stay_on_the_first_cpu, wait_for};
 use crate::world::{Step, World, is_at_rest};
 
 /// Plays a script, on a thread that sleeps until it is a member.
@@ -126,11 +124,9 @@ impl World for KernelWorld {
     fn spawn(&mut self, script: &'static [Step]) -> TaskId {
         let actor = Arc::new(Actor::default());
         let plays = Arc::clone(&actor);
-        let thread = std::thread::spawn(move || {
-            use_any_cpu();
-            plays.main(script);
-        });
+        let thread = std::thread::spawn(move || plays.main(script));
         let tid = actor.sleeping_tid();
+        guest::let_use_any_cpu(tid);
         let task = members::join(self.kernel.scheduler(), self.kernel.enclave(), tid)
             .expect("it sleeps, outside any enclave");
         actor.is_released.store(1, Ordering::SeqCst);

@@ -1,6 +1,5 @@
 //! Messages and status words.
 
-use revenant::backend::Backend;
 use revenant::message::MessageKind;
 use revenant::task::TaskState;
 use revenant::transaction::Outcome;
@@ -66,7 +65,7 @@ pub(crate) fn a_status_word_is_published_before_its_message<W: World>() {
     world.settle();
     let transaction = world.open(other, cpu);
     assert_eq!(world.commit(transaction), Outcome::Committed);
-    while let Some(message) = world.backend().next_message() {
+    while let Some(message) = world.next_message() {
         let status = world.status(message.task).expect("nobody died");
         assert!(!message.seq.is_after(status.seq), "{message:?} is ahead of {status:?}");
     }

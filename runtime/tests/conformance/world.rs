@@ -58,10 +58,16 @@ pub(crate) trait World: Sized {
     /// The task's status word, unless the task is gone.
     fn status(&mut self, task: TaskId) -> Option<Status>;
 
-    /// Every message that can be read.
+    /// The next message about a task. What is said of CPUs is the rest of the machine's doing: the
+    /// kernel's own threads take one whenever they like.
+    fn next_message(&mut self) -> Option<Message> {
+        std::iter::from_fn(|| self.backend().next_message()).find(|m| m.kind.is_about_task())
+    }
+
+    /// Every message about a task that can be read.
     fn messages(&mut self) -> Vec<Message> {
         self.settle();
-        std::iter::from_fn(|| self.backend().next_message()).collect()
+        std::iter::from_fn(|| self.next_message()).collect()
     }
 
     /// The CPUs.

@@ -16,7 +16,10 @@ pub(crate) const FOR_EVER: Duration = Duration::from_secs(60);
 /// Threads of the fair class stand above ours, as the contract of this backend says, and the kernel
 /// has some of its own. A test that speaks of a world where nothing else goes on is held to that
 /// world: if a CPU of it was taken by a higher class, a failure proves nothing.
-const ATTEMPTS: usize = 10;
+const ATTEMPTS: u32 = 10;
+
+/// Before the second attempt; more before each further one.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Worlds in which a higher class took a CPU.
 static DISTURBED: AtomicU64 = AtomicU64::new(0);
@@ -35,6 +38,8 @@ pub(crate) fn undisturbed(body: fn()) {
             resume_unwind(panic);
         }
         println!("disturbed by a higher class: again ({attempt})");
+        // What disturbs may go on for a while.
+        std::thread::sleep(PAUSE * attempt);
     }
 }
 
@@ -111,10 +116,13 @@ pub(crate) fn stay_on_the_first_cpu() {
     bind(0, [0]).expect("CPU 0 is online");
 }
 
-/// Undoes [`stay_on_the_first_cpu`], which threads inherit.
-pub(crate) fn use_any_cpu() {
+/// Undoes [`stay_on_the_first_cpu`], which threads inherit; thread 0 is the calling one.
+///
+/// A thread that is to become a member should sleep by then: awake, and still of the fair class, it
+/// might go to a CPU of the enclave and disturb it.
+pub(crate) fn let_use_any_cpu(tid: u32) {
     // Numbers of CPUs that do not exist are ignored.
-    bind(0, 0..64).expect("some of them are online");
+    bind(tid, 0..64).expect("some of them are online");
 }
 
 /// The kernel's own threads, as far as they can be moved: fewer disturbances, fewer attempts. Not the

@@ -37,12 +37,12 @@ impl Performer {
         let (orders, received) = channel::<Order>();
         let (tell_tid, told_tid) = channel();
         let thread = std::thread::spawn(move || {
-            guest::use_any_cpu();
             tell_tid.send(guest::own_tid()).expect("the starter waits for it");
             perform(&received);
         });
         let tid = told_tid.recv().expect("it says who it is");
         wait_for("it sleeps", || guest::sleeps(tid).then_some(()));
+        guest::let_use_any_cpu(tid);
         Self { tid, orders, thread }
     }
 

@@ -17,7 +17,7 @@ use revenant::task::TaskState;
 use revenant::transaction::{Batch, BatchMode, SLICE_INFINITE_NS, Transaction};
 use revenant_bpf::{Scheduler, kernel};
 
-use crate::guest::{bind, now_ns, own_tid, undisturbed, use_any_cpu};
+use crate::guest::{bind, let_use_any_cpu, now_ns, own_tid, undisturbed};
 use crate::offline::Offline;
 use crate::stage::{Over, Stage};
 use crate::troupe::seed;
@@ -36,7 +36,7 @@ struct Weather {
 
 impl Weather {
     fn rage(&self, place: usize, seed: u64) {
-        use_any_cpu();
+        let_use_any_cpu(0);
         self.tids[place].store(u64::from(own_tid()), Ordering::SeqCst);
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         while !self.is_over.load(Ordering::SeqCst) {
@@ -59,7 +59,7 @@ impl Weather {
             5 => drop(members::join(&self.scheduler, self.enclave, other)),
             6 => std::thread::sleep(Duration::from_micros(random.random_range(0..500))),
             7 => std::thread::yield_now(),
-            8 => drop(std::thread::spawn(use_any_cpu)),
+            8 => drop(std::thread::spawn(|| let_use_any_cpu(0))),
             9 => spawn_a_process(),
             _ => (0..random.random_range(0..3_000)).for_each(|_| std::hint::spin_loop()),
         }
@@ -108,7 +108,7 @@ fn commit_at_random(stage: &mut Stage, random: &mut Xoshiro256PlusPlus) {
 }
 
 fn switch_cpus(weather: &Weather) {
-    use_any_cpu();
+    let_use_any_cpu(0);
     while !weather.is_over.load(Ordering::SeqCst) {
         for cpu in [2, 3] {
             let _offline = Offline::switch(cpu);
