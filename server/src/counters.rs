@@ -103,6 +103,8 @@ pub struct Counters {
     pub buffered_bytes: Counter,
     /// Datagrams received.
     pub datagrams_in: Counter,
+    /// Datagrams for which the kernel had no room, as the server was behind.
+    pub datagrams_dropped: Counter,
     /// Datagrams that hold no request.
     pub datagrams_bad: Counter,
     /// Replies that no datagram could carry, or the socket did not take.

@@ -98,6 +98,7 @@ impl<T: Transport> Ingress for Dispatcher<T> {
         }
         if self.desk.patrol() {
             self.transport.retry_accepting();
+            self.count_dropped_datagrams();
         }
         self.drain();
     }

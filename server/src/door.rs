@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,9 @@ use rustix::net::sockopt;
 
 /// Clients that wait to be accepted. Halved, a burst of a thousand new clients would see resets.
 const BACKLOG: i32 = 1024;
+
+/// What the kernel tells of a socket's memory: `SK_MEMINFO_VARS` of linux/sock_diag.h.
+const MEMORY_WORDS: usize = 9;
 
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -113,6 +116,30 @@ pub fn bind(address: &Address) -> io::Result<(Bound, Address)> {
     }
 }
 
+/// Datagrams that found `port`'s buffer full since it was bound, and are lost.
+///
+/// # Errors
+/// The kernel's, where a sandbox forbids to ask.
+pub fn dropped(port: &UdpSocket) -> io::Result<u64> {
+    let mut memory = [0_u32; MEMORY_WORDS];
+    let mut length = size_of_val(&memory) as libc::socklen_t;
+    // SAFETY: the descriptor is open as long as `port` is borrowed, and `memory` has the length stated.
+    let code = unsafe {
+        libc::getsockopt(
+            port.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            memory.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if code == 0 {
+        Ok(memory[libc::SK_MEMINFO_DROPS as usize].into())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// A socket file that a server left behind keeps its address; one that somebody answers on stays.
 fn remove_if_stale(path: &Path) -> io::Result<()> {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
@@ -158,6 +185,24 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Address>().unwrap().is_local(), is_local, "{text}");
         }
+    }
+
+    #[test]
+    fn what_finds_the_buffer_full_is_counted() {
+        let (Bound::Port(port), Address::Udp(address)) =
+            bind(&"udp://127.0.0.1:0".parse().unwrap()).unwrap()
+        else {
+            panic!("this is no port");
+        };
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let send = || sender.send_to(&[0; 1024], address).unwrap();
+        let sent = (1_u64..100_000).find(|_| send() > 0 && dropped(&port).unwrap() > 0);
+        let sent = sent.expect("no buffer holds them all");
+        let mut received = 0;
+        while port.recv_from(&mut [0; 1024]).is_ok() {
+            received += 1;
+        }
+        assert!(received > 0 && received + dropped(&port).unwrap() <= sent);
     }
 
     #[test]

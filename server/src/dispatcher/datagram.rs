@@ -11,6 +11,7 @@ use super::desk::Desk;
 use super::intake::limits;
 use crate::command::{Command, Place};
 use crate::counters::Stage;
+use crate::door;
 use crate::failure::Failure;
 use crate::frame;
 use crate::job::{Job, Origin};
@@ -54,6 +55,13 @@ impl<T: Transport> Dispatcher<T> {
             }
         }
         true
+    }
+
+    /// Asks the kernel what never reached the server.
+    pub(super) fn count_dropped_datagrams(&self) {
+        let ports = &self.transport.doors().ports;
+        let dropped = ports.iter().map(|port| door::dropped(port).unwrap_or(0)).sum();
+        self.desk.counters.datagrams_dropped.set(dropped);
     }
 
     /// Sends the reply that was left in the desk. A datagram may be lost anywhere, here too.

@@ -63,6 +63,11 @@ fn network(page: &mut Page, counters: &Counters) {
         ("received_bytes_total", "Bytes received over connections.", &counters.bytes_in),
         ("sent_bytes_total", "Bytes sent over connections.", &counters.bytes_out),
         ("datagrams_received_total", "Datagrams received.", &counters.datagrams_in),
+        (
+            "datagrams_dropped_total",
+            "Datagrams that found the socket's buffer full.",
+            &counters.datagrams_dropped,
+        ),
         ("datagrams_bad_total", "Datagrams without a request.", &counters.datagrams_bad),
         ("datagrams_lost_total", "Replies the socket did not take.", &counters.datagrams_lost),
         ("replies_lost_total", "Replies whose client had gone.", &counters.replies_lost),

@@ -17,6 +17,7 @@ crate::on_both!(
     large_values_come_back_whole,
     a_unix_socket_serves_like_tcp,
     datagrams_are_answered_and_bad_ones_counted,
+    datagrams_without_room_are_counted,
     both_protocols_share_a_port,
     without_inline_execution_everything_is_the_same,
     a_dispatcher_that_sleeps_is_woken_by_sockets_and_by_workers,
@@ -123,6 +124,19 @@ fn datagrams_are_answered_and_bad_ones_counted(io: &str) {
     socket.send(b"PING\r\n").unwrap();
     wait_until("it is counted", || server.metric("datagrams_bad_total") == 1.0);
     assert_eq!(ask(&ping(10)).id, 10);
+}
+
+fn datagrams_without_room_are_counted(io: &str) {
+    let server = Server::start_at("udp://127.0.0.1:0", io, &[]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(server.address.trim_start_matches("udp://")).unwrap();
+    server.pause();
+    for _ in 0..2_000 {
+        socket.send(&[0; 1024]).unwrap();
+    }
+    server.resume();
+    wait_until("some were lost", || server.metric("datagrams_dropped_total") > 0.0);
+    wait_until("some were not", || server.metric("datagrams_bad_total") > 0.0);
 }
 
 fn both_protocols_share_a_port(io: &str) {
