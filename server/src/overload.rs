@@ -1,9 +1,10 @@
 //! How many requests of a class may be under way: as many as do not wait for long.
 //!
 //! Each request says when it is over how long it waited: for a worker, and again whenever it was
-//! preempted. If most of an interval's requests waited longer than their class's target, there is a
-//! queue that does not drain, and the window shrinks by a part; else it grows by a step while it is
-//! in the way. Refusing is cheap and early, so those who are let in are served in time.
+//! preempted. If most of an interval's requests waited longer than their class's target, and so it has
+//! been for a while, there is a queue that does not drain, and the window shrinks by a part; else it
+//! grows by a step while it is in the way. Refusing is cheap and early, so those who are let in are
+//! served in time.
 
 /// Judged at least this often while requests end, and never on fewer than [`SAMPLES_MIN`].
 const INTERVAL_NS: u64 = 2_000_000;
@@ -11,8 +12,12 @@ const INTERVAL_NS: u64 = 2_000_000;
 /// Fewer say too little: one unlucky request would shrink the window.
 const SAMPLES_MIN: u32 = 8;
 
+/// A queue that drains is none to refuse for: after a stall of the machine everybody in flight was
+/// late, and the next ones are not.
+const SUSTAINED_NS: u64 = 20_000_000;
+
 /// Part of the window that is lost to an overloaded interval. Halved, a queue drains too slowly;
-/// doubled, CPUs idle after a burst.
+/// doubled, CPUs idle after a burst. At least one place.
 const SHRINK_DIVISOR: usize = 8;
 
 /// Part of the window that is gained by a good one, at least one place.
@@ -28,6 +33,8 @@ pub struct Window {
     /// The window refused somebody, or was full, since the last judgement.
     was_full: bool,
     since_ns: u64,
+    /// When an interval was late and all those after it, too.
+    late_since_ns: Option<u64>,
     late: u32,
     in_time: u32,
     /// Mean time on a CPU.
@@ -65,6 +72,7 @@ impl Window {
             in_flight: 0,
             was_full: false,
             since_ns: 0,
+            late_since_ns: None,
             late: 0,
             in_time: 0,
             service_ns: 0,
@@ -109,19 +117,32 @@ impl Window {
         if is_due && self.late + self.in_time >= SAMPLES_MIN {
             self.judge(now_ns);
         }
+        if self.in_flight == 0 {
+            self.late_since_ns = None;
+        }
     }
 
     fn judge(&mut self, now_ns: u64) {
         if self.late > self.in_time {
-            // From what was really used: a wide window nobody fills would take long to matter.
-            let used = self.size.min(self.in_flight + 1);
-            self.size = (used - used / SHRINK_DIVISOR).max(self.floor());
-        } else if self.was_full {
-            self.size = (self.size + (self.size / GROW_DIVISOR).max(1)).min(self.max);
+            let late_since_ns = *self.late_since_ns.get_or_insert(now_ns);
+            if now_ns.saturating_sub(late_since_ns) >= SUSTAINED_NS {
+                self.shrink();
+            }
+        } else {
+            self.late_since_ns = None;
+            if self.was_full {
+                self.size = (self.size + (self.size / GROW_DIVISOR).max(1)).min(self.max);
+            }
         }
         self.since_ns = now_ns;
         (self.late, self.in_time, self.was_full) = (0, 0, false);
         (self.waited_ns, self.waited_next_ns) = (self.waited_next_ns, 0);
+    }
+
+    /// From what was really used: a wide window nobody fills would take long to matter.
+    fn shrink(&mut self) {
+        let used = self.size.min(self.in_flight + 1);
+        self.size = (used - (used / SHRINK_DIVISOR).max(1)).max(self.floor());
     }
 
     /// As many as one CPU serves within the target: they cannot have waited for each other, but only
@@ -211,13 +232,35 @@ mod tests {
     }
 
     #[test]
+    fn a_stall_of_the_machine_is_no_overload() {
+        const CLIENTS: usize = 200;
+        let mut window = Window::new(TARGET_NS, CLIENTS);
+        (0..CLIENTS).for_each(|_| window.enter().unwrap());
+        // Every client asks again as soon as it is served; now and then nobody is for 25 ms.
+        let mut now_ns = 0;
+        for round in 0..100 {
+            let stall_ns = if round % 4 == 0 { 25_000_000 } else { 0 };
+            now_ns += stall_ns;
+            for _ in 0..CLIENTS {
+                now_ns += TARGET_NS / CLIENTS as u64;
+                window.leave(Over { now_ns, waited_ns: stall_ns, service_ns: TARGET_NS / 10 });
+                assert_eq!(window.enter(), Ok(()), "refused in round {round}");
+            }
+        }
+    }
+
+    #[test]
     fn a_window_never_closes() {
         let mut window = Window::new(0, 4);
+        window.enter().unwrap();
         for now_ns in (0..1_000).map(|step| step * INTERVAL_NS) {
-            window.enter().unwrap();
+            let _one_waits = window.enter();
             window.leave(Over { now_ns, waited_ns: 1, service_ns: 1 });
+            let _another_does = window.enter();
         }
         assert_eq!(window.size(), 1);
-        assert!(window.enter().is_ok() && window.enter().is_err());
+        assert!(window.enter().is_err());
+        window.leave(Over::default());
+        assert!(window.enter().is_ok());
     }
 }
