@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Barrier, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use revenant::backend::threads::placement::pin;
@@ -19,6 +20,50 @@ fn one_cpu() -> Runtime {
         .class("work", Class::default())
         .build()
         .unwrap()
+}
+
+/// Threads that are not ours, on the worker CPU, and never idle: the sentinel gets no turn.
+struct Neighbours {
+    stop: Stop,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Neighbours {
+    fn start(count: usize) -> Self {
+        let stop = Stop::default();
+        let start_one = |_| {
+            let (stop, begun) = (stop.clone(), Stop::default());
+            let begun_too = begun.clone();
+            let thread = std::thread::spawn(move || {
+                pin(0, &last_cpu()).unwrap();
+                begun_too.set();
+                while !stop.is_set() {
+                    super::toil(Duration::from_micros(10));
+                }
+            });
+            wait_until("the neighbour runs", || begun.is_set());
+            thread
+        };
+        let threads = (0..count).map(start_one).collect();
+        Self { stop, threads }
+    }
+
+    fn end(self) {
+        self.stop.set();
+        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+/// So many requests, of which none passes before all have begun.
+fn wait_for_each_other(runtime: &Runtime, count: usize) {
+    let barrier = Arc::new(Barrier::new(count));
+    let tickets = (0..count).map(|_| {
+        let barrier = Arc::clone(&barrier);
+        runtime.submit("work", move |_| {
+            barrier.wait();
+        })
+    });
+    finish(tickets.collect());
 }
 
 /// A request waits in a read for what another writes, which is submitted after it: without
@@ -45,21 +90,19 @@ fn a_request_runs_while_another_waits_for_it_in_a_read() {
 fn a_busy_neighbour_does_not_hide_that_a_request_is_blocked() {
     let _alone = alone();
     let runtime = one_cpu();
-    let stop = Stop::default();
-    let (stop_too, begun) = (stop.clone(), Stop::default());
-    let begun_too = begun.clone();
-    // Not one of ours, on the worker CPU, and never idle: the sentinel gets no turn.
-    let neighbour = std::thread::spawn(move || {
-        pin(0, &last_cpu()).unwrap();
-        begun_too.set();
-        while !stop_too.is_set() {
-            super::toil(Duration::from_micros(10));
-        }
-    });
-    wait_until("the neighbour runs", || begun.is_set());
+    let neighbours = Neighbours::start(1);
     a_reader_and_then_its_writer(&runtime);
-    stop.set();
-    neighbour.join().unwrap();
+    neighbours.end();
+}
+
+#[test]
+fn busy_neighbours_do_not_keep_blocked_requests_in_turn_for_the_cpu() {
+    let _alone = alone();
+    let runtime = one_cpu();
+    let neighbours = Neighbours::start(3);
+    // The first two must not take turns at finding out that they still wait for the third.
+    wait_for_each_other(&runtime, 4);
+    neighbours.end();
 }
 
 #[test]
@@ -119,16 +162,7 @@ fn a_task_that_wakes_is_scheduled_again_beside_a_busy_cpu() {
 #[test]
 fn a_hundred_requests_can_be_blocked_at_once_on_one_cpu() {
     let _alone = alone();
-    let runtime = one_cpu();
-    // None passes before all have begun.
-    let barrier = Arc::new(Barrier::new(100));
-    let tickets = (0..100).map(|_| {
-        let barrier = Arc::clone(&barrier);
-        runtime.submit("work", move |_| {
-            barrier.wait();
-        })
-    });
-    finish(tickets.collect());
+    wait_for_each_other(&one_cpu(), 100);
 }
 
 #[test]

@@ -9,8 +9,9 @@ use super::ownership::{Owner, Phase};
 use super::sentinel::{self, Beat};
 use super::shared::{Shared, count};
 use super::signal;
-use super::stillness::{Reading, Stillness};
+use super::stillness::{self, Reading, Stillness};
 use super::switch_times::SwitchTimes;
+use super::worker;
 use crate::channel::Consumer;
 use crate::message::{Message, MessageKind};
 use crate::status::Status;
@@ -115,7 +116,7 @@ impl LaneWatch {
         self.posted_ns = now_ns;
         self.posted_epoch = lane.mailbox.post(self.posted_epoch, command);
         sentinel::rouse(lane);
-        self.insist(shared, lane.ownership.read(), now_ns);
+        self.insist(shared, lane, lane.ownership.read(), now_ns);
     }
 
     /// A task began to run here.
@@ -142,7 +143,7 @@ impl LaneWatch {
     pub(super) fn look(&mut self, shared: &Shared, index: usize, now_ns: u64) {
         let lane = &shared.lanes[index];
         let owner = lane.ownership.read();
-        self.insist(shared, owner, now_ns);
+        self.insist(shared, lane, owner, now_ns);
         self.end_slice(shared, index, owner, now_ns);
         if self.notices.len() <= NOTICES_MAX - 2 {
             self.watch_blocked(shared, lane, owner, now_ns);
@@ -177,7 +178,7 @@ impl LaneWatch {
     ///
     /// The command may have been posted when the owner was still about to enter the task, so this
     /// looks at what is, not at what was when it was posted.
-    fn insist(&mut self, shared: &Shared, owner: Owner, now_ns: u64) {
+    fn insist(&mut self, shared: &Shared, lane: &Lane, owner: Owner, now_ns: u64) {
         if owner.phase != Phase::InTask || owner.epoch == self.posted_epoch || self.is_stopped {
             return;
         }
@@ -194,11 +195,25 @@ impl LaneWatch {
             None => (now_ns - self.posted_ns, self.grace_ns(owner), &shared.counters.signals_sent),
             Some(last_ns) => (now_ns - last_ns, RESEND_NS, &shared.counters.signals_resent),
         };
-        if waited_ns >= patience_ns {
-            count(counter);
-            self.asked = Some(Asked { owner, signalled_ns: Some(now_ns) });
-            signal::send(worker.tid.load(Ordering::Relaxed));
+        if waited_ns < patience_ns {
+            return;
         }
+        if self.usurp_if_asleep(shared, lane, owner) {
+            self.asked = None;
+            return;
+        }
+        count(counter);
+        self.asked = Some(Asked { owner, signalled_ns: Some(now_ns) });
+        signal::send(worker.tid.load(Ordering::Relaxed));
+    }
+
+    /// Takes the CPU from an owner whose blocking only its clock showed, as the sentinel, which would,
+    /// gets no turn. A signal would wake the task, to be preempted like one that has work to do: it
+    /// would be given the CPU again, block again, and keep all behind it waiting.
+    fn usurp_if_asleep(&self, shared: &Shared, lane: &Lane, owner: Owner) -> bool {
+        let is_blocked = self.seen_by_clock && self.blocked_epoch == Some(owner.epoch);
+        let tid = shared.worker(owner.worker).tid.load(Ordering::Relaxed);
+        is_blocked && stillness::is_asleep(tid) && worker::usurp(shared, lane, owner)
     }
 
     /// How long a safepoint has.

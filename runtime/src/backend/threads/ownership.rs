@@ -11,7 +11,7 @@
 //! | [`Ownership::run`] | (_, me, switching) | (epoch, me, in task) | the owner |
 //! | [`Ownership::take`] | (_, me, switching) | (epoch, me, switching) | the owner, of a command that gave it nothing to run |
 //! | [`Ownership::hand_over`] | (_, me, switching) | (epoch, heir, switching) | the owner |
-//! | [`Ownership::usurp`] | (epoch, other, in task) | (epoch, me, switching) | the sentinel, when the owner is blocked in the kernel |
+//! | [`Ownership::usurp`] | (epoch, other, in task) | (epoch, usurper, switching) | the sentinel or the dispatcher, when the owner is blocked in the kernel |
 //!
 //! An owner that was usurped finds out at its next `enter`, which fails.
 
@@ -20,6 +20,10 @@ use crate::sync::{AtomicU64, Ordering};
 /// Names a native thread of the runtime, by its place in the table of workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WorkerId(pub(super) u16);
+
+/// Owns a CPU between taking it from a blocked worker and passing it on: its sentinel, or the
+/// dispatcher. Only one of them takes it, and so gives it away.
+pub(super) const USURPER: WorkerId = WorkerId(u16::MAX);
 
 /// What the owner does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

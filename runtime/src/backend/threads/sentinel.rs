@@ -18,14 +18,11 @@ use super::clock::now_ns;
 use super::futex;
 use super::lane::Lane;
 use super::mailbox::Command;
-use super::ownership::{Owner, Phase, WorkerId};
+use super::ownership::{Owner, Phase};
 use super::placement::{self, KernelPolicy};
 use super::shared::Shared;
 use super::worker;
 use crate::sync::{AtomicU64, Ordering};
-
-/// The sentinel's name in the ownership word.
-pub(super) const SENTINEL: WorkerId = WorkerId(u16::MAX);
 
 /// Steps in a row that make a run. One step follows a yield, and a yield returns at once only if no
 /// worker is runnable: two could be luck with a worker that was just waking.
@@ -118,7 +115,7 @@ impl Watch<'_> {
             .read(owner.epoch)
             .is_some_and(|mail| matches!(mail.command, Command::Run(_)));
         if is_wanted {
-            worker::usurp(self.shared, self.lane, owner, SENTINEL);
+            let _came_back = !worker::usurp(self.shared, self.lane, owner);
         } else if now_ns - self.run.began_ns > PATIENCE_NS {
             self.nap(NAP);
         }

@@ -53,7 +53,7 @@ impl Stillness {
 }
 
 /// Whether the kernel says that thread `tid` of this process sleeps. Neither allocates nor blocks.
-fn is_asleep(tid: libc::pid_t) -> bool {
+pub(super) fn is_asleep(tid: libc::pid_t) -> bool {
     let mut path = [0_u8; 48];
     // The last byte stays 0 and ends the path.
     let room = path.len() - 1;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ownership::Phase;
+use super::ownership::{Phase, USURPER};
 use super::shared::{Mode, Shared, count};
 use super::{sentinel, signal, worker};
 use crate::sync::{AtomicU32, Ordering};
@@ -47,7 +47,7 @@ pub(super) fn relieve(shared: &Shared) {
         lane.mailbox.bell.ring();
         sentinel::rouse(lane);
         let owner = lane.ownership.read();
-        if owner.phase == Phase::InTask && owner.worker != sentinel::SENTINEL {
+        if owner.phase == Phase::InTask && owner.worker != USURPER {
             let worker = shared.worker(owner.worker);
             worker.ask_at(owner.epoch);
             signal::send(worker.tid.load(Ordering::Relaxed));
