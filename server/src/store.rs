@@ -4,6 +4,8 @@
 //! to live, its being a number) is the [keyspace](crate::keyspace)'s affair.
 
 mod durability;
+#[cfg(any(feature = "fjall", feature = "rocksdb"))]
+mod durable;
 #[cfg(feature = "fjall")]
 mod fjall;
 mod memory;
@@ -15,11 +17,7 @@ mod stripes;
 mod syncer;
 
 pub use durability::Durability;
-#[cfg(feature = "fjall")]
-pub use fjall::FjallStore;
 pub use memory::MemoryStore;
-#[cfg(feature = "rocksdb")]
-pub use rocksdb::RocksDbStore;
 
 use std::fmt;
 use std::ops::{Bound, ControlFlow};
@@ -158,15 +156,20 @@ impl StoreKind {
         match self {
             Self::Memory => Ok(Box::new(MemoryStore::default())),
             #[cfg(feature = "fjall")]
-            Self::Fjall => Ok(Box::new(FjallStore::open(folder, durability)?)),
+            Self::Fjall => durable(fjall::FjallTree::open(folder)?, durability),
             #[cfg(feature = "rocksdb")]
-            Self::RocksDb => Ok(Box::new(RocksDbStore::open(folder, durability)?)),
+            Self::RocksDb => durable(rocksdb::RocksDbTree::open(folder)?, durability),
             #[cfg(not(feature = "fjall"))]
             Self::Fjall => Err(not_built("fjall", folder, durability)),
             #[cfg(not(feature = "rocksdb"))]
             Self::RocksDb => Err(not_built("rocksdb", folder, durability)),
         }
     }
+}
+
+#[cfg(any(feature = "fjall", feature = "rocksdb"))]
+fn durable(tree: impl durable::Tree, durability: Durability) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(durable::DurableStore::new(tree, durability)?))
 }
 
 #[cfg(not(all(feature = "fjall", feature = "rocksdb")))]
