@@ -19,7 +19,7 @@ use crate::world::{Step, World, is_at_rest};
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// What a world that never comes to rest looks like.
-const FOR_EVER: Duration = Duration::from_secs(20);
+const FOR_EVER: Duration = Duration::from_secs(60);
 
 /// Plays a script. Takes no lock: waiting for one would be a block that no script asked for.
 #[derive(Debug, Default)]
@@ -171,7 +171,7 @@ impl Drop for ThreadsWorld {
     fn drop(&mut self) {
         // Every script ends, however many steps it has left.
         self.players.iter().for_each(|player| player.actor.tell(usize::MAX));
-        let left = self.crew.take().map_or(0, Crew::abandon);
+        let left = self.crew.take().map_or(0, |crew| crew.abandon(FOR_EVER));
         assert!(left == 0 || std::thread::panicking(), "{left} threads did not end");
     }
 }

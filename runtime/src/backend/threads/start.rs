@@ -69,7 +69,7 @@ pub fn start(options: &Options) -> io::Result<(Threads, Crew)> {
     let (shared, rings) = assemble(options);
     let mut crew = Crew { shared: Arc::clone(&shared), alarm: Arc::default(), threads: Vec::new() };
     if let Err(error) = crew.spawn_all(options) {
-        let _leaked_on_purpose = crew.abandon();
+        let _leaked_on_purpose = crew.abandon(Duration::from_millis(500));
         return Err(error);
     }
     let topology = options.topology.restricted_to(&options.worker_cpus);
@@ -159,10 +159,11 @@ impl Crew {
     }
 
     /// Leaves running requests to the kernel and ends all threads, for want of an agent. Returns how
-    /// many still run after half a second.
-    pub fn abandon(self) -> usize {
+    /// many still run after `patience`; the sentinels, which run last, may be among them on a machine
+    /// that has other work.
+    pub fn abandon(self, patience: Duration) -> usize {
         self.shared.abandon();
-        self.end(Duration::from_millis(500))
+        self.end(patience)
     }
 
     /// Waits for all threads to end, for at most `patience`. Returns how many still run: those
