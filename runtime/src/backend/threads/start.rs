@@ -88,7 +88,7 @@ pub(super) fn assemble(options: &Options) -> (Arc<Shared>, Vec<Consumer>) {
         let (producer, consumer) = channel(options.ring_messages);
         lanes.push(Lane::new(*cpu, WorkerId(first as u16), idle, producer, workers_all));
         rings.push(consumer);
-        workers.extend(ids.map(|id| Worker::new(WorkerId(id as u16), lane)));
+        workers.extend(ids.map(|id| Worker::new(WorkerId(id as u16), lane, options.is_cramped)));
     }
     let shared = Arc::new(Shared::new(Parts {
         lanes,

@@ -19,6 +19,9 @@ use crate::status::Status;
 use crate::sync::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::task::{TaskId, TaskState};
 
+use courtesy::Courtesy;
+
+mod courtesy;
 mod fallback;
 mod own;
 mod preempt;
@@ -51,13 +54,15 @@ pub(super) struct Worker {
     in_task: AtomicBool,
     forbidden: AtomicU32,
     deferred: AtomicBool,
+    courtesy: Courtesy,
 }
 
 const NOTHING: u64 = u64::MAX;
 
 impl Worker {
-    /// A worker of the CPU at `lane`, to be parked by its thread.
-    pub(super) fn new(id: WorkerId, lane: usize) -> Self {
+    /// A worker of the CPU at `lane`, to be parked by its thread. `is_cramped`: the dispatcher has no
+    /// CPU to itself.
+    pub(super) fn new(id: WorkerId, lane: usize, is_cramped: bool) -> Self {
         let worker = Self {
             id,
             tid: AtomicI32::new(0),
@@ -71,6 +76,7 @@ impl Worker {
             in_task: AtomicBool::new(false),
             forbidden: AtomicU32::new(0),
             deferred: AtomicBool::new(false),
+            courtesy: Courtesy::new(is_cramped),
         };
         worker.park.prepare();
         worker
@@ -102,6 +108,7 @@ impl Worker {
 
     #[inline]
     pub(super) fn safepoint(&self) {
+        self.courtesy.show();
         if self.is_asked() {
             preempt::at_safepoint();
         }
@@ -110,6 +117,7 @@ impl Worker {
     /// A safepoint that counts while preemption is forbidden, too.
     #[inline]
     pub(super) fn relent(&self) {
+        self.courtesy.show();
         if !self.is_asked() && !self.deferred.load(Ordering::Relaxed) {
             return;
         }
